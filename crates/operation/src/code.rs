@@ -1,0 +1,90 @@
+//! Why something was not done, in AWS's words.
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident $text:literal $status:literal,)*) => {
+        /// An error code as the S3, IAM and STS API references name it, with the HTTP status that goes with it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code { $($(#[$doc])* $name,)* }
+
+        impl Code {
+            /// The code on the wire.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// The HTTP status that goes with it.
+            #[must_use]
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$name => $status,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The caller may not do this.
+    AccessDenied "AccessDenied" 403,
+    /// A checksum or MD5 that was sent is not that of the bytes that came.
+    BadDigest "BadDigest" 400,
+    /// Another account's bucket of this name is in view.
+    BucketAlreadyExists "BucketAlreadyExists" 409,
+    /// The caller's account has this bucket in view.
+    BucketAlreadyOwnedByYou "BucketAlreadyOwnedByYou" 409,
+    /// A version is in view.
+    BucketNotEmpty "BucketNotEmpty" 409,
+    /// The user still has keys.
+    DeleteConflict "DeleteConflict" 409,
+    /// A name that is taken.
+    EntityAlreadyExists "EntityAlreadyExists" 409,
+    /// More than one request, part or object may hold.
+    EntityTooLarge "EntityTooLarge" 400,
+    /// A part that is not the last is below 5 MiB.
+    EntityTooSmall "EntityTooSmall" 400,
+    /// The body ended early.
+    IncompleteBody "IncompleteBody" 400,
+    /// The disk has no room for data; records still fit.
+    InsufficientStorage "InsufficientStorage" 507,
+    /// A fault on our side.
+    InternalError "InternalError" 500,
+    /// No such key id (S3).
+    InvalidAccessKeyId "InvalidAccessKeyId" 403,
+    /// A parameter against its rules (S3).
+    InvalidArgument "InvalidArgument" 400,
+    /// A digest that is none.
+    InvalidDigest "InvalidDigest" 400,
+    /// A parameter against its rules (IAM).
+    InvalidInput "InvalidInput" 400,
+    /// A part that is not there, or has another ETag.
+    InvalidPart "InvalidPart" 400,
+    /// Parts not in ascending order.
+    InvalidPartOrder "InvalidPartOrder" 400,
+    /// A range outside the object.
+    InvalidRange "InvalidRange" 416,
+    /// A request that contradicts itself.
+    InvalidRequest "InvalidRequest" 400,
+    /// A quota of entities is used up.
+    LimitExceeded "LimitExceeded" 409,
+    /// More than 2 KB of user metadata.
+    MetadataTooLarge "MetadataTooLarge" 400,
+    /// The version named is a delete marker.
+    MethodNotAllowed "MethodNotAllowed" 405,
+    /// No such bucket in view.
+    NoSuchBucket "NoSuchBucket" 404,
+    /// No such user, key, account.
+    NoSuchEntity "NoSuchEntity" 404,
+    /// No such object in view.
+    NoSuchKey "NoSuchKey" 404,
+    /// No such upload at the session's label.
+    NoSuchUpload "NoSuchUpload" 404,
+    /// No such version in view.
+    NoSuchVersion "NoSuchVersion" 404,
+    /// The condition says: unchanged.
+    NotModified "NotModified" 304,
+    /// A condition does not hold.
+    PreconditionFailed "PreconditionFailed" 412,
+    /// The queue of this label is full: come back later.
+    SlowDown "SlowDown" 503,
+    /// The body's SHA-256 is not the one signed.
+    ContentSha256Mismatch "XAmzContentSHA256Mismatch" 400,
+}

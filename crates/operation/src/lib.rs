@@ -1,0 +1,259 @@
+//! What a caller can ask for: typed names, and the closed enum [`Operation`].
+//!
+//! Every wire protocol ends in one value of [`Operation`]; nothing else reaches the gate. The value lists every
+//! resource that it touches and how ([`Operation::touches`]): copying is a read and a write. Bodies travel beside
+//! it, because they are streams. Pure: no input, no output, no clock.
+
+mod code;
+mod moment;
+mod names;
+mod object;
+mod touch;
+
+pub use code::Code;
+pub use moment::Moment;
+pub use names::{
+    AccessKeyId, AccountName, AccountNumber, BucketName, NameError, ObjectKey, PartNumber, UploadId, UserName,
+    VersionId,
+};
+pub use object::{
+    Attributes, ByteRange, Checksum, ChecksumAlgorithm, CompletedPart, Conditions, CopySource, EtagCondition, Listing,
+    ObjectTarget, Versioning,
+};
+pub use touch::{Resource, Touch, Way};
+
+use std::collections::BTreeMap;
+
+/// One request, whatever protocol it came by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    missing_docs,
+    reason = "the variants are the operations of the S3, IAM and STS API references, by their names"
+)]
+pub enum Operation {
+    // S3, buckets
+    CreateBucket {
+        bucket: BucketName,
+    },
+    HeadBucket {
+        bucket: BucketName,
+    },
+    ListBuckets,
+    GetBucketLocation {
+        bucket: BucketName,
+    },
+    DeleteBucket {
+        bucket: BucketName,
+    },
+    GetBucketVersioning {
+        bucket: BucketName,
+    },
+    PutBucketVersioning {
+        bucket: BucketName,
+        versioning: Versioning,
+    },
+    // S3, objects
+    PutObject {
+        bucket: BucketName,
+        key: ObjectKey,
+        attributes: Attributes,
+        conditions: Conditions,
+    },
+    GetObject {
+        target: ObjectTarget,
+        range: Option<ByteRange>,
+        conditions: Conditions,
+    },
+    HeadObject {
+        target: ObjectTarget,
+        range: Option<ByteRange>,
+        conditions: Conditions,
+    },
+    DeleteObject {
+        target: ObjectTarget,
+    },
+    DeleteObjects {
+        bucket: BucketName,
+        objects: Vec<(ObjectKey, Option<VersionId>)>,
+    },
+    CopyObject {
+        source: CopySource,
+        bucket: BucketName,
+        key: ObjectKey,
+        attributes: Option<Attributes>,
+        conditions: Conditions,
+    },
+    // S3, listings
+    ListObjects {
+        bucket: BucketName,
+        listing: Listing,
+    },
+    ListObjectVersions {
+        bucket: BucketName,
+        listing: Listing,
+    },
+    // S3, uploads in parts
+    CreateMultipartUpload {
+        bucket: BucketName,
+        key: ObjectKey,
+        attributes: Attributes,
+        checksum: Option<ChecksumAlgorithm>,
+    },
+    UploadPart {
+        bucket: BucketName,
+        key: ObjectKey,
+        upload: UploadId,
+        part: PartNumber,
+    },
+    CompleteMultipartUpload {
+        bucket: BucketName,
+        key: ObjectKey,
+        upload: UploadId,
+        parts: Vec<CompletedPart>,
+        conditions: Conditions,
+    },
+    AbortMultipartUpload {
+        bucket: BucketName,
+        key: ObjectKey,
+        upload: UploadId,
+    },
+    ListParts {
+        bucket: BucketName,
+        key: ObjectKey,
+        upload: UploadId,
+        after: u16,
+        limit: u16,
+    },
+    ListMultipartUploads {
+        bucket: BucketName,
+        listing: Listing,
+    },
+    // IAM and STS
+    CreateUser {
+        user: UserName,
+        path: String,
+        tags: BTreeMap<String, String>,
+    },
+    GetUser {
+        user: Option<UserName>,
+    },
+    ListUsers {
+        prefix: String,
+        after: Option<UserName>,
+        limit: u16,
+    },
+    DeleteUser {
+        user: UserName,
+    },
+    TagUser {
+        user: UserName,
+        tags: BTreeMap<String, String>,
+    },
+    UntagUser {
+        user: UserName,
+        keys: Vec<String>,
+    },
+    ListUserTags {
+        user: UserName,
+    },
+    CreateAccessKey {
+        user: Option<UserName>,
+    },
+    ListAccessKeys {
+        user: Option<UserName>,
+    },
+    UpdateAccessKey {
+        user: Option<UserName>,
+        key: AccessKeyId,
+        active: bool,
+    },
+    DeleteAccessKey {
+        user: Option<UserName>,
+        key: AccessKeyId,
+    },
+    GetCallerIdentity,
+    // Fastness's own
+    CreateAccount {
+        name: AccountName,
+    },
+    ListAccounts,
+    CreateKeyAt {
+        marking: String,
+    },
+    AllowLabel {
+        marking: String,
+    },
+    ListLabels,
+}
+
+impl Operation {
+    /// The operation's name as the API reference and the ledger write it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::CreateBucket { .. } => "CreateBucket",
+            Self::HeadBucket { .. } => "HeadBucket",
+            Self::ListBuckets => "ListBuckets",
+            Self::GetBucketLocation { .. } => "GetBucketLocation",
+            Self::DeleteBucket { .. } => "DeleteBucket",
+            Self::GetBucketVersioning { .. } => "GetBucketVersioning",
+            Self::PutBucketVersioning { .. } => "PutBucketVersioning",
+            Self::PutObject { .. } => "PutObject",
+            Self::GetObject { .. } => "GetObject",
+            Self::HeadObject { .. } => "HeadObject",
+            Self::DeleteObject { .. } => "DeleteObject",
+            Self::DeleteObjects { .. } => "DeleteObjects",
+            Self::CopyObject { .. } => "CopyObject",
+            Self::ListObjects { .. } => "ListObjects",
+            Self::ListObjectVersions { .. } => "ListObjectVersions",
+            Self::CreateMultipartUpload { .. } => "CreateMultipartUpload",
+            Self::UploadPart { .. } => "UploadPart",
+            Self::CompleteMultipartUpload { .. } => "CompleteMultipartUpload",
+            Self::AbortMultipartUpload { .. } => "AbortMultipartUpload",
+            Self::ListParts { .. } => "ListParts",
+            Self::ListMultipartUploads { .. } => "ListMultipartUploads",
+            Self::CreateUser { .. } => "CreateUser",
+            Self::GetUser { .. } => "GetUser",
+            Self::ListUsers { .. } => "ListUsers",
+            Self::DeleteUser { .. } => "DeleteUser",
+            Self::TagUser { .. } => "TagUser",
+            Self::UntagUser { .. } => "UntagUser",
+            Self::ListUserTags { .. } => "ListUserTags",
+            Self::CreateAccessKey { .. } => "CreateAccessKey",
+            Self::ListAccessKeys { .. } => "ListAccessKeys",
+            Self::UpdateAccessKey { .. } => "UpdateAccessKey",
+            Self::DeleteAccessKey { .. } => "DeleteAccessKey",
+            Self::GetCallerIdentity => "GetCallerIdentity",
+            Self::CreateAccount { .. } => "CreateAccount",
+            Self::ListAccounts => "ListAccounts",
+            Self::CreateKeyAt { .. } => "CreateKeyAt",
+            Self::AllowLabel { .. } => "AllowLabel",
+            Self::ListLabels => "ListLabels",
+        }
+    }
+
+    /// The service prefix of the action (`s3`, `iam`, `sts`, `fastness`).
+    #[must_use]
+    pub const fn service(&self) -> &'static str {
+        match self {
+            Self::CreateUser { .. }
+            | Self::GetUser { .. }
+            | Self::ListUsers { .. }
+            | Self::DeleteUser { .. }
+            | Self::TagUser { .. }
+            | Self::UntagUser { .. }
+            | Self::ListUserTags { .. }
+            | Self::CreateAccessKey { .. }
+            | Self::ListAccessKeys { .. }
+            | Self::UpdateAccessKey { .. }
+            | Self::DeleteAccessKey { .. } => "iam",
+            Self::GetCallerIdentity => "sts",
+            Self::CreateAccount { .. }
+            | Self::ListAccounts
+            | Self::CreateKeyAt { .. }
+            | Self::AllowLabel { .. }
+            | Self::ListLabels => "fastness",
+            _ => "s3",
+        }
+    }
+}
