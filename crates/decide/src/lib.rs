@@ -1,0 +1,240 @@
+//! The decision: a pure function from (subject, operation, what the names mean) to a [`Permit`] or a [`Refusal`].
+//!
+//! Two steps, because names can be resolved only in a view. [`admit`] applies the mandatory rule and the duties and
+//! yields the [`View`]; [`decide`] applies discretionary rules to what the names resolved to, and yields the
+//! [`Permit`]. Both have private fields and are made nowhere else, so whoever holds one has passed the check
+//! (`tests/ui` shows that nobody else can make one). Any error inside refuses.
+//!
+//! The mandatory rule: a session reads the partitions whose label it dominates, and writes at exactly its own label.
+//! The decision table, by duty (rows: groups of operations; everything else is refused):
+//!
+//! | operations | operator | administrator | officer | any other user |
+//! |---|---|---|---|---|
+//! | S3 | – | – | – | own account's buckets |
+//! | GetUser, ListUserTags, ListAccessKeys | – | account | account | self |
+//! | ListUsers | – | account | account | – |
+//! | CreateUser, DeleteUser, CreateAccessKey, DeleteAccessKey | – | account, at the floor | – | own keys: delete, at the floor |
+//! | UpdateAccessKey | – | account, at the floor | account, at the floor | self, at the floor |
+//! | TagUser, UntagUser: plain tags | – | account, at the floor | – | – |
+//! | TagUser, UntagUser: clearance, nationality, label, duty | – | – | others of the account, at the floor | – |
+//! | CreateKeyAt | – | – | – | self, at the floor |
+//! | GetCallerIdentity | yes | yes | yes | yes |
+//! | AllowLabel | – | – | at the floor | – |
+//! | ListLabels | yes | yes | yes | – |
+//! | CreateAccount, ListAccounts | yes | – | – | – |
+
+mod duties;
+
+use fastness_identity::{RegionLabels, Subject};
+use fastness_label::Label;
+use fastness_operation::{AccessKeyId, AccountNumber, BucketName, Code, Operation};
+
+/// The partitions a session sees: those whose label its own dominates, topmost first; its own is the first.
+#[derive(Debug, Clone)]
+pub struct View {
+    labels: Vec<Label>,
+    session: Label,
+    account: Option<AccountNumber>,
+}
+
+impl View {
+    /// The labels in view, topmost first.
+    #[must_use]
+    pub fn labels(&self) -> &[Label] {
+        &self.labels
+    }
+
+    /// The session's label: the one label it writes at, and the ledger that records it.
+    #[must_use]
+    pub const fn session(&self) -> Label {
+        self.session
+    }
+
+    /// The caller's account: whose buckets its names mean first.
+    #[must_use]
+    pub const fn account(&self) -> Option<AccountNumber> {
+        self.account
+    }
+}
+
+/// What a bucket's name means in a view.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Bucket {
+    /// The account that owns it.
+    pub account: AccountNumber,
+    /// Its name.
+    pub name: BucketName,
+}
+
+/// Leave to do exactly one operation, in one view. The store does nothing without it.
+#[derive(Debug, Clone)]
+pub struct Permit {
+    view: View,
+    operation: Operation,
+    buckets: Vec<Bucket>,
+}
+
+impl Permit {
+    /// The view in which names are resolved and data is read.
+    #[must_use]
+    pub const fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// The operation that is permitted.
+    #[must_use]
+    pub const fn operation(&self) -> &Operation {
+        &self.operation
+    }
+
+    /// The bucket that this name meant when it was decided.
+    #[must_use]
+    pub fn bucket(&self, name: &BucketName) -> Option<&Bucket> {
+        self.buckets.iter().find(|bucket| bucket.name == *name)
+    }
+}
+
+/// Leave to look up one credential in the directory, before anybody is known.
+#[derive(Debug, Clone)]
+pub struct Lookup {
+    key: AccessKeyId,
+}
+
+impl Lookup {
+    /// The only thing that may be read without a subject: the key that a request claims, and its user.
+    #[must_use]
+    pub const fn credential(key: AccessKeyId) -> Self {
+        Self { key }
+    }
+
+    /// The key to look up.
+    #[must_use]
+    pub const fn key(&self) -> &AccessKeyId {
+        &self.key
+    }
+}
+
+/// A refusal: what the caller is told, and what the ledger keeps. Made here, and by the gate from what the store says.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {message}", code.as_str())]
+pub struct Refusal {
+    /// AWS's code.
+    pub code: Code,
+    /// The text for the caller.
+    pub message: String,
+    /// Why, for the ledger.
+    pub reason: Reason,
+    /// The id of the delete marker that the name means in the view, if it means one.
+    pub marker: Option<String>,
+}
+
+/// Why something was refused, for the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The labels forbid it.
+    Mandatory,
+    /// The caller's duty does not cover it.
+    Duty,
+    /// Another account owns it.
+    Ownership,
+    /// Nothing of this name is in view.
+    NotInView,
+    /// The request is malformed, or contradicts what is there.
+    Request,
+    /// The signature or the credential is not good.
+    Authentication,
+    /// A fault on our side.
+    Fault,
+}
+
+impl Reason {
+    /// A word for the ledger.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mandatory => "mandatory",
+            Self::Duty => "duty",
+            Self::Ownership => "ownership",
+            Self::NotInView => "not-in-view",
+            Self::Request => "request",
+            Self::Authentication => "authentication",
+            Self::Fault => "fault",
+        }
+    }
+}
+
+impl Refusal {
+    /// A refusal with its parts.
+    #[must_use]
+    pub fn new(code: Code, reason: Reason, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), reason, marker: None }
+    }
+}
+
+/// The mandatory rule and the duties: may this subject ask for this operation at all, and in which view.
+///
+/// # Errors
+/// A [`Refusal`]: the session lies outside the region, or the subject's duty does not cover the operation, or the
+/// directory would change from above the floor.
+pub fn admit(subject: &Subject, operation: &Operation, labels: &RegionLabels) -> Result<View, Refusal> {
+    let session = subject.session();
+    if !labels.holds(session) || !labels.could_hold(session) {
+        return Err(Refusal::new(Code::AccessDenied, Reason::Mandatory, "the session's label is not one of this region"));
+    }
+    duties::check(subject, operation, labels)?;
+    let visible = labels.held().iter().copied().filter(|label| label.is_dominated_by(session)).collect();
+    let view = View { labels: visible, session, account: subject.account() };
+    // INVARIANT: the session's own partition is the first of its view, so a write is never hidden by a lower one.
+    if view.labels.first() == Some(&session) {
+        Ok(view)
+    } else {
+        Err(Refusal::new(Code::InternalError, Reason::Fault, "the region's order of labels does not extend dominance"))
+    }
+}
+
+/// The discretionary rule: for now, ownership. `resolved` pairs each bucket name of the operation with what it means
+/// in the view.
+///
+/// # Errors
+/// A [`Refusal`]: `NoSuchBucket` for a name that means nothing in the view, `AccessDenied` for another account's bucket.
+pub fn decide(
+    view: View,
+    subject: &Subject,
+    operation: Operation,
+    resolved: Vec<(BucketName, Option<Bucket>)>,
+) -> Result<Permit, Refusal> {
+    let mut buckets = Vec::with_capacity(resolved.len());
+    for (name, bucket) in resolved {
+        match bucket {
+            None if matches!(operation, Operation::CreateBucket { .. }) => {}
+            None => {
+                let message = "The specified bucket does not exist";
+                return Err(Refusal::new(Code::NoSuchBucket, Reason::NotInView, message));
+            }
+            Some(bucket) if Some(bucket.account) == subject.account() && bucket.name == name => buckets.push(bucket),
+            Some(_) if matches!(operation, Operation::CreateBucket { .. }) => {
+                let message = "The requested bucket name is not available. Please select a different name and try again.";
+                return Err(Refusal::new(Code::BucketAlreadyExists, Reason::Ownership, message));
+            }
+            Some(_) => return Err(Refusal::new(Code::AccessDenied, Reason::Ownership, "Access Denied")),
+        }
+    }
+    Ok(Permit { view, operation, buckets })
+}
+
+/// The bucket names that an operation's resources are in, each once, to be resolved in the view.
+#[must_use]
+pub fn bucket_names(operation: &Operation) -> Vec<BucketName> {
+    use fastness_operation::Resource;
+    let mut names: Vec<BucketName> = operation
+        .touches()
+        .into_iter()
+        .filter_map(|(_, resource)| match resource {
+            Resource::Bucket(bucket) | Resource::Object(bucket, _) => Some(bucket),
+            _ => None,
+        })
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
