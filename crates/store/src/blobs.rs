@@ -1,0 +1,132 @@
+//! The files of large values: where they lie, how they come and go.
+//!
+//! A value is written and synced under `incoming/`, then the catalog's commit makes it real, then it moves to
+//! `blobs/` at leisure. A removed value is listed in the catalog as doomed by the commit that removes it, and its
+//! file is unlinked afterwards. So after a crash only `incoming/` and the doomed list need a look: recovery is the
+//! normal start path and its cost does not grow with the data.
+
+use crate::Fault;
+use crate::catalog::{self, DOOMED, VERSIONS};
+use crate::disk::{DiskFile, OpenMode};
+use crate::partition::Partition;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// The name of a value that is not committed yet, or has not moved.
+pub(crate) fn incoming_name(id: &[u8; 16]) -> String {
+    format!("incoming/{}", hex::encode(id))
+}
+
+fn folder(id: &[u8; 16]) -> String {
+    format!("blobs/{}", hex::encode(id.get(..1).unwrap_or_default()))
+}
+
+fn settled_name(id: &[u8; 16]) -> String {
+    format!("{}/{}", folder(id), hex::encode(id))
+}
+
+/// Opens a committed value for reading, wherever it lies.
+pub(crate) fn open(partition: &Partition, id: &[u8; 16]) -> Result<Arc<dyn DiskFile>, Fault> {
+    let disk = &partition.disk;
+    // It may move from `incoming/` to its place between two looks, hence the third.
+    for name in [settled_name(id), incoming_name(id), settled_name(id)] {
+        match disk.open(&name, OpenMode::Read) {
+            Ok(file) => return Ok(file),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Fault::failed("opening a value", error)),
+        }
+    }
+    Err(Fault::Failed("a value's file is missing".to_owned()))
+}
+
+/// Moves a committed value to its place. A failure is harmless: it is found where it was.
+pub(crate) fn settle(partition: &Partition, id: &[u8; 16]) {
+    let disk = &partition.disk;
+    let moved = disk.create_folder(&folder(id)).and_then(|()| disk.rename(&incoming_name(id), &settled_name(id)));
+    if let Err(error) = moved {
+        tracing::warn!(%error, "a value stays in `incoming/` until the next start");
+    }
+}
+
+/// Unlinks values whose removal is durable, and forgets that they were doomed with some later commit.
+pub(crate) fn unlink(partition: &Partition, ids: &[[u8; 16]]) {
+    for id in ids {
+        for name in [settled_name(id), incoming_name(id)] {
+            match partition.disk.remove(&name) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    tracing::warn!(%error, "a removed value's file is left until the next start");
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// At start: finishes the removals and the moves that were under way, and drops what was never committed.
+pub(crate) fn recover(partition: &Partition) -> Result<(), Fault> {
+    let context = "looking through `incoming/`";
+    let database = partition.database();
+    let doomed: Vec<[u8; 16]> = {
+        use redb::ReadableTable;
+        let reading = partition.read()?;
+        let rows = reading.rows(DOOMED)?;
+        let mut found = Vec::new();
+        for row in rows.iter()? {
+            if let Ok(id) = row?.0.value().try_into() {
+                found.push(id);
+            }
+        }
+        found
+    };
+    if !doomed.is_empty() {
+        unlink(partition, &doomed);
+        let transaction = catalog::begin(&database)?;
+        {
+            let mut table = transaction.open_table(DOOMED)?;
+            for id in &doomed {
+                table.remove(id.as_slice())?;
+            }
+        }
+        transaction.commit()?;
+    }
+    let names = partition.disk.list("incoming").map_err(|error| Fault::failed(context, error))?;
+    let waiting: Vec<[u8; 16]> =
+        names.iter().filter_map(|name| hex::decode(name).ok()).filter_map(|id| id.try_into().ok()).collect();
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    let live = committed(partition, waiting.iter().copied().collect())?;
+    for id in waiting {
+        if live.contains(&id) {
+            settle(partition, &id);
+        } else {
+            partition.disk.remove(&incoming_name(&id)).map_err(|error| Fault::failed(context, error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Which of these values the catalog refers to. Reads the whole catalog; needed only when a crash left files behind.
+fn committed(partition: &Partition, wanted: HashSet<[u8; 16]>) -> Result<HashSet<[u8; 16]>, Fault> {
+    use crate::catalog::PARTS;
+    use crate::records::{PartRecord, Piece, Place, VersionRecord, decode};
+    use redb::ReadableTable;
+    let mut found = HashSet::new();
+    let mut see = |piece: &Piece| {
+        if let Place::Blob(id) = piece.place
+            && wanted.contains(&id)
+        {
+            found.insert(id);
+        }
+    };
+    let reading = partition.read()?;
+    for row in reading.rows(VERSIONS)?.iter()? {
+        let record: VersionRecord = decode(row?.1.value())?;
+        record.object.iter().flat_map(|object| &object.pieces).for_each(&mut see);
+    }
+    for row in reading.rows(PARTS)?.iter()? {
+        let record: PartRecord = decode(row?.1.value())?;
+        record.piece.iter().for_each(&mut see);
+    }
+    Ok(found)
+}

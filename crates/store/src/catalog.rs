@@ -1,0 +1,156 @@
+//! One partition's catalog: its tables, a read snapshot of them, and a writer's turn.
+
+use crate::records::{self, State};
+use crate::{Chain, Fault};
+use redb::{Database, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
+
+/// A table from bytes to bytes.
+pub(crate) type Rows = TableDefinition<'static, &'static [u8], &'static [u8]>;
+
+pub(crate) const BUCKETS: Rows = TableDefinition::new("buckets");
+pub(crate) const BUCKET_NAMES: Rows = TableDefinition::new("bucket-names");
+pub(crate) const VERSIONS: Rows = TableDefinition::new("versions");
+pub(crate) const UPLOADS: Rows = TableDefinition::new("uploads");
+pub(crate) const PARTS: Rows = TableDefinition::new("parts");
+pub(crate) const DIRECTORY: Rows = TableDefinition::new("directory");
+pub(crate) const INLINE: TableDefinition<'static, u64, &'static [u8]> = TableDefinition::new("inline");
+pub(crate) const DOOMED: Rows = TableDefinition::new("doomed");
+pub(crate) const LOG: TableDefinition<'static, u64, &'static [u8]> = TableDefinition::new("log");
+pub(crate) const STATE: TableDefinition<'static, (), &'static [u8]> = TableDefinition::new("state");
+
+/// A snapshot of one catalog. Lives for a step of one request, at most about a second.
+pub(crate) struct Reading {
+    transaction: ReadTransaction,
+}
+
+/// Rows of a snapshot.
+pub(crate) type ReadRows = ReadOnlyTable<&'static [u8], &'static [u8]>;
+
+impl Reading {
+    pub(crate) fn begin(database: &Database) -> Result<Self, Fault> {
+        Ok(Self { transaction: database.begin_read()? })
+    }
+
+    pub(crate) fn rows(&self, table: Rows) -> Result<ReadRows, Fault> {
+        Ok(self.transaction.open_table(table)?)
+    }
+
+    pub(crate) fn inline(&self, number: u64) -> Result<Option<Vec<u8>>, Fault> {
+        let table = self.transaction.open_table(INLINE)?;
+        Ok(table.get(number)?.map(|guard| guard.value().to_vec()))
+    }
+
+    pub(crate) fn state(&self) -> Result<State, Fault> {
+        let table = self.transaction.open_table(STATE)?;
+        let guard = table.get(())?.ok_or_else(|| Fault::Failed("the catalog has no state".to_owned()))?;
+        records::decode(guard.value())
+    }
+
+    pub(crate) fn log(&self) -> Result<ReadOnlyTable<u64, &'static [u8]>, Fault> {
+        Ok(self.transaction.open_table(LOG)?)
+    }
+}
+
+/// The writer's turn in one partition: every table open in one transaction, and the counters.
+///
+/// INVARIANT: there is one turn a partition at a time, on the partition's own writer thread; what a turn does becomes
+/// visible and durable together, with the ledger entries that say so.
+pub(crate) struct Turn<'t> {
+    pub(crate) buckets: Table<'t, &'static [u8], &'static [u8]>,
+    pub(crate) bucket_names: Table<'t, &'static [u8], &'static [u8]>,
+    pub(crate) versions: Table<'t, &'static [u8], &'static [u8]>,
+    pub(crate) uploads: Table<'t, &'static [u8], &'static [u8]>,
+    pub(crate) parts: Table<'t, &'static [u8], &'static [u8]>,
+    pub(crate) directory: Table<'t, &'static [u8], &'static [u8]>,
+    pub(crate) inline: Table<'t, u64, &'static [u8]>,
+    pub(crate) doomed: Table<'t, &'static [u8], &'static [u8]>,
+    log: Table<'t, u64, &'static [u8]>,
+    state_row: Table<'t, (), &'static [u8]>,
+    state: State,
+    chain: &'t dyn Chain,
+    /// Blobs that this turn took out of the catalog; unlinked once it is durable.
+    pub(crate) unlinked: Vec<[u8; 16]>,
+}
+
+/// Begins a transaction that is durable when its commit returns.
+pub(crate) fn begin(database: &Database) -> Result<WriteTransaction, Fault> {
+    let mut transaction = database.begin_write()?;
+    transaction
+        .set_durability(Durability::Immediate)
+        .map_err(|error| Fault::failed("setting durability", error))?;
+    Ok(transaction)
+}
+
+impl<'t> Turn<'t> {
+    pub(crate) fn open(transaction: &'t WriteTransaction, chain: &'t dyn Chain) -> Result<Self, Fault> {
+        let state_row = transaction.open_table(STATE)?;
+        let state = match state_row.get(())? {
+            Some(guard) => records::decode(guard.value())?,
+            None => State::new(),
+        };
+        if state.format != State::FORMAT {
+            return Err(Fault::Failed(format!(
+                "the catalog has format {}, this program reads {}",
+                state.format,
+                State::FORMAT
+            )));
+        }
+        Ok(Self {
+            buckets: transaction.open_table(BUCKETS)?,
+            bucket_names: transaction.open_table(BUCKET_NAMES)?,
+            versions: transaction.open_table(VERSIONS)?,
+            uploads: transaction.open_table(UPLOADS)?,
+            parts: transaction.open_table(PARTS)?,
+            directory: transaction.open_table(DIRECTORY)?,
+            inline: transaction.open_table(INLINE)?,
+            doomed: transaction.open_table(DOOMED)?,
+            log: transaction.open_table(LOG)?,
+            state_row,
+            state,
+            chain,
+            unlinked: Vec::new(),
+        })
+    }
+
+    /// The partition's next number.
+    pub(crate) const fn next_sequence(&mut self) -> u64 {
+        let sequence = self.state.sequence;
+        self.state.sequence += 1;
+        sequence
+    }
+
+    /// Appends an entry to the partition's ledger, chained to the one before.
+    pub(crate) fn append(&mut self, entry: &[u8]) -> Result<(), Fault> {
+        let hash = self.chain.link(&self.state.log_head, self.state.log_len, entry);
+        let mut row = Vec::with_capacity(hash.len() + entry.len());
+        row.extend_from_slice(&hash);
+        row.extend_from_slice(entry);
+        self.log.insert(self.state.log_len, row.as_slice())?;
+        self.state.log_len += 1;
+        self.state.log_head = hash;
+        Ok(())
+    }
+
+    /// Writes the counters back; the tables close, and the transaction can commit.
+    pub(crate) fn close(mut self) -> Result<Vec<[u8; 16]>, Fault> {
+        let state = records::encode(&self.state)?;
+        self.state_row.insert((), state.as_slice())?;
+        Ok(self.unlinked)
+    }
+}
+
+/// The rows of a table that start with a prefix; the first of them, with its key.
+pub(crate) fn first_row(
+    table: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    prefix: &[u8],
+) -> Result<Option<(Vec<u8>, Vec<u8>)>, Fault> {
+    let mut range = table.range::<&[u8]>(prefix..)?;
+    match range.next() {
+        None => Ok(None),
+        Some(row) => {
+            let (key, value) = row?;
+            let found = key.value().starts_with(prefix).then(|| (key.value().to_vec(), value.value().to_vec()));
+            Ok(found)
+        }
+    }
+}

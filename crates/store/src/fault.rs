@@ -1,0 +1,66 @@
+//! Why the store did not do something.
+
+use fastness_operation::Code;
+
+/// What the store answers when it does not do what was permitted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// What is there, or is not there, forbids it; nothing was changed.
+    #[error("{}: {message}", code.as_str())]
+    Refused {
+        /// AWS's code.
+        code: Code,
+        /// A text for the caller.
+        message: String,
+        /// The id of the delete marker that the name means, if it means one.
+        marker: Option<String>,
+    },
+    /// The disk, or a damaged file: nothing was changed, the caller is told no more than that.
+    #[error("the store failed: {0}")]
+    Failed(String),
+}
+
+impl Fault {
+    /// A refusal without more.
+    #[must_use]
+    pub fn refused(code: Code, message: impl Into<String>) -> Self {
+        Self::Refused { code, message: message.into(), marker: None }
+    }
+
+    /// A failure with its context.
+    pub(crate) fn failed(context: &str, error: impl std::fmt::Display) -> Self {
+        Self::Failed(format!("{context}: {error}"))
+    }
+
+    /// The permit names another operation than the one called: a defect of ours, refused.
+    pub(crate) fn mismatch() -> Self {
+        Self::Failed("the permit is for another operation".to_owned())
+    }
+}
+
+macro_rules! from_redb {
+    ($($error:ty),*) => {
+        $(impl From<$error> for Fault {
+            fn from(error: $error) -> Self {
+                Self::Failed(format!("catalog: {error}"))
+            }
+        })*
+    };
+}
+
+from_redb!(redb::StorageError, redb::TableError, redb::TransactionError, redb::CommitError, redb::DatabaseError);
+
+pub(crate) fn no_such_bucket() -> Fault {
+    Fault::refused(Code::NoSuchBucket, "The specified bucket does not exist")
+}
+
+pub(crate) fn no_such_key() -> Fault {
+    Fault::refused(Code::NoSuchKey, "The specified key does not exist.")
+}
+
+pub(crate) fn no_such_upload() -> Fault {
+    Fault::refused(
+        Code::NoSuchUpload,
+        "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.",
+    )
+}

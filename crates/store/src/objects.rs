@@ -1,0 +1,432 @@
+//! Objects and their versions (DESIGN.md section 1, names in a view, 1, 2, 4 and 5).
+
+use crate::buckets::own_record;
+use crate::catalog::Turn;
+use crate::content::Content;
+use crate::fault::{no_such_bucket, no_such_key};
+use crate::receive::Received;
+use crate::records::{BucketRecord, ObjectRecord, Piece, Place, VersionRecord, decode, encode};
+use crate::view::{self, BucketInView, Found, Snapshot};
+use crate::{Fault, Record, Store, keys};
+use fastness_decide::{Bucket, Permit};
+use fastness_label::Label;
+use fastness_operation::{
+    Attributes, Checksum, Code, Conditions, Moment, ObjectKey, ObjectTarget, Operation, VersionId, Versioning,
+};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use redb::ReadableTable;
+
+/// What a caller learns of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// The label of the partition that holds it.
+    pub label: Label,
+    /// Bytes of content.
+    pub size: u64,
+    /// The `ETag`, without quotes.
+    pub etag: String,
+    /// When it was written, milliseconds since 1970.
+    pub modified_ms: i64,
+    /// Headers and metadata.
+    pub attributes: Attributes,
+    /// The checksum kept with it.
+    pub checksum: Option<Checksum>,
+    /// What `x-amz-version-id` says, if anything.
+    pub version: Option<String>,
+}
+
+/// What a write of an object yields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The `ETag`, without quotes.
+    pub etag: String,
+    /// When it was written, milliseconds since 1970.
+    pub modified_ms: i64,
+    /// The checksum kept with it.
+    pub checksum: Option<Checksum>,
+    /// What `x-amz-version-id` says, if anything.
+    pub version: Option<String>,
+    /// Bytes of content.
+    pub size: u64,
+}
+
+/// What a deletion yields.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Deleted {
+    /// What `x-amz-version-id` says, if anything.
+    pub version: Option<String>,
+    /// Whether a delete marker was made, or was what the version id named.
+    pub marker: bool,
+}
+
+/// An object to be committed: its content received, its attributes checked.
+pub(crate) struct NewObject {
+    pub(crate) etag: String,
+    pub(crate) size: u64,
+    pub(crate) attributes: Attributes,
+    pub(crate) checksum: Option<Checksum>,
+    pub(crate) pieces: Vec<Piece>,
+}
+
+/// The id of a version: its sequence, which finds it, and 64 random bits.
+fn version_id(sequence: u64, rng: &mut StdRng) -> String {
+    format!("{sequence:016x}{:016x}", rng.random::<u64>())
+}
+
+/// Whether a write's conditions hold for the latest version in view.
+fn check_write(conditions: &Conditions, latest: Option<&VersionRecord>) -> Result<(), Fault> {
+    let object = latest.and_then(|record| record.object.as_ref());
+    let failed = |which: &str| {
+        let message = "At least one of the pre-conditions you specified did not hold";
+        Err(Fault::refused(Code::PreconditionFailed, format!("{message} ({which})")))
+    };
+    if let Some(wanted) = &conditions.if_none_match
+        && object.is_some_and(|object| wanted.matches(&object.etag))
+    {
+        return failed("If-None-Match");
+    }
+    if let Some(wanted) = &conditions.if_match {
+        match object {
+            None => return Err(no_such_key()),
+            Some(object) if !wanted.matches(&object.etag) => return failed("If-Match"),
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether a read's conditions hold (RFC 9110, section 13.2.2).
+fn check_read(conditions: &Conditions, info: &ObjectInfo) -> Result<(), Fault> {
+    let modified_s = info.modified_ms.div_euclid(1000);
+    let failed = || Fault::refused(Code::PreconditionFailed, "At least one of the pre-conditions you specified did not hold");
+    let unchanged = || Fault::refused(Code::NotModified, "Not Modified");
+    if let Some(wanted) = &conditions.if_match {
+        if !wanted.matches(&info.etag) {
+            return Err(failed());
+        }
+    } else if conditions.if_unmodified_since_s.is_some_and(|since| modified_s > since) {
+        return Err(failed());
+    }
+    if let Some(wanted) = &conditions.if_none_match {
+        if wanted.matches(&info.etag) {
+            return Err(unchanged());
+        }
+    } else if conditions.if_modified_since_s.is_some_and(|since| modified_s <= since) {
+        return Err(unchanged());
+    }
+    Ok(())
+}
+
+/// Takes a version out of the session's partition; its content goes with it.
+fn remove_version(turn: &mut Turn<'_>, row: &[u8], record: &VersionRecord) -> Result<(), Fault> {
+    turn.versions.remove(row)?;
+    drop_pieces(turn, record.object.iter().flat_map(|object| &object.pieces))
+}
+
+pub(crate) fn drop_pieces<'a>(turn: &mut Turn<'_>, pieces: impl Iterator<Item = &'a Piece>) -> Result<(), Fault> {
+    for piece in pieces {
+        match piece.place {
+            Place::Inline(number) => {
+                turn.inline.remove(number)?;
+            }
+            Place::Blob(id) => {
+                turn.doomed.insert(id.as_slice(), [].as_slice())?;
+                turn.unlinked.push(id);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn remove_null(turn: &mut Turn<'_>, own: &BucketRecord, key: &ObjectKey) -> Result<bool, Fault> {
+    let Some((sequence, record)) = view::null_version(&turn.versions, own.id, key.as_str())? else { return Ok(false) };
+    remove_version(turn, &keys::version(own.id, key.as_str(), sequence), &record)?;
+    Ok(true)
+}
+
+fn insert_version(
+    turn: &mut Turn<'_>,
+    own: &BucketRecord,
+    key: &ObjectKey,
+    moment: &Moment,
+    object: Option<ObjectRecord>,
+) -> Result<VersionRecord, Fault> {
+    let null = own.versioning != Versioning::Enabled;
+    if null {
+        remove_null(turn, own, key)?;
+    }
+    let sequence = turn.next_sequence();
+    let id = version_id(sequence, &mut StdRng::from_seed(moment.seed));
+    let record = VersionRecord { id, null, modified_ms: moment.now_ms, object };
+    turn.versions.insert(keys::version(own.id, key.as_str(), sequence).as_slice(), encode(&record)?.as_slice())?;
+    Ok(record)
+}
+
+/// What `x-amz-version-id` says of a version just written by its own session.
+fn own_shown_id(own: &BucketRecord, record: &VersionRecord) -> Option<String> {
+    match own.versioning {
+        Versioning::Unversioned => None,
+        Versioning::Suspended => Some(VersionId::NULL.to_owned()),
+        Versioning::Enabled => Some(record.id.clone()),
+    }
+}
+
+fn latest_below(below: &Snapshot, bucket: &Bucket, key: &ObjectKey) -> Result<Option<VersionRecord>, Fault> {
+    match below.bucket(bucket)? {
+        Some(found) => Ok(below.latest(&found, key.as_str())?.map(|found| found.record)),
+        None => Ok(None),
+    }
+}
+
+/// Makes a version of what was received, in the writer's turn.
+pub(crate) fn put(
+    turn: &mut Turn<'_>,
+    below: &Snapshot,
+    bucket: &Bucket,
+    key: &ObjectKey,
+    conditions: &Conditions,
+    moment: &Moment,
+    new: NewObject,
+) -> Result<Written, Fault> {
+    let own = own_record(turn, below, bucket)?;
+    if *conditions != Conditions::default() {
+        let latest = match view::newest(&turn.versions, own.id, key.as_str())? {
+            Some((_, record)) => Some(record),
+            None => latest_below(below, bucket, key)?,
+        };
+        check_write(conditions, latest.as_ref())?;
+    }
+    let NewObject { etag, size, attributes, checksum, pieces } = new;
+    let object = ObjectRecord { size, etag: etag.clone(), attributes, checksum: checksum.clone(), pieces };
+    let record = insert_version(turn, &own, key, moment, Some(object))?;
+    let version = own_shown_id(&own, &record);
+    Ok(Written { etag, modified_ms: moment.now_ms, checksum, version, size })
+}
+
+/// DELETE without a version id: S3's rules within the session's partition, and a marker wherever a lower version
+/// would still show.
+fn delete_latest(
+    turn: &mut Turn<'_>,
+    below: &Snapshot,
+    bucket: &Bucket,
+    key: &ObjectKey,
+    moment: &Moment,
+) -> Result<Deleted, Fault> {
+    let own = match crate::buckets::find_own(turn, bucket)? {
+        Some(own) => own,
+        None => {
+            let lower = below.bucket(bucket)?.ok_or_else(no_such_bucket)?;
+            let shows = latest_below(below, bucket, key)?.is_some_and(|record| record.object.is_some());
+            if lower.top.versioning == Versioning::Unversioned && !shows {
+                return Ok(Deleted::default());
+            }
+            own_record(turn, below, bucket)?
+        }
+    };
+    if own.versioning == Versioning::Unversioned {
+        remove_null(turn, &own, key)?;
+        let own_left = view::newest(&turn.versions, own.id, key.as_str())?.is_some();
+        let shows = !own_left && latest_below(below, bucket, key)?.is_some_and(|record| record.object.is_some());
+        if !shows {
+            return Ok(Deleted::default());
+        }
+    }
+    let marker = insert_version(turn, &own, key, moment, None)?;
+    let version = own_shown_id(&own, &marker);
+    Ok(Deleted { version, marker: true })
+}
+
+/// DELETE of one version: only in the session's own partition.
+fn delete_version(
+    turn: &mut Turn<'_>,
+    below: &Snapshot,
+    bucket: &Bucket,
+    key: &ObjectKey,
+    id: &VersionId,
+) -> Result<Deleted, Fault> {
+    let own = crate::buckets::find_own(turn, bucket)?;
+    let mine = match &own {
+        Some(own) if id.is_null() => view::null_version(&turn.versions, own.id, key.as_str())?,
+        Some(own) => match view::sequence_of(id.as_str()) {
+            Some(sequence) => {
+                let row = keys::version(own.id, key.as_str(), sequence);
+                let record: Option<VersionRecord> =
+                    turn.versions.get(row.as_slice())?.map(|guard| decode(guard.value())).transpose()?;
+                record.filter(|record| record.id == id.as_str()).map(|record| (sequence, record))
+            }
+            None => None,
+        },
+        None => None,
+    };
+    if let (Some(own), Some((sequence, record))) = (&own, mine) {
+        remove_version(turn, &keys::version(own.id, key.as_str(), sequence), &record)?;
+        return Ok(Deleted { version: Some(id.as_str().to_owned()), marker: record.object.is_none() });
+    }
+    let lower = below.bucket(bucket)?;
+    if own.is_none() && lower.is_none() {
+        return Err(no_such_bucket());
+    }
+    if let Some(lower) = lower
+        && below.version(&lower, key.as_str(), id)?.is_some()
+    {
+        let message = "the version is at a lower label; delete it there, from a session at that label";
+        return Err(Fault::refused(Code::AccessDenied, message));
+    }
+    // As S3: deleting what is not there succeeds.
+    Ok(Deleted { version: Some(id.as_str().to_owned()), marker: false })
+}
+
+fn delete(
+    turn: &mut Turn<'_>,
+    below: &Snapshot,
+    bucket: &Bucket,
+    (key, version): (&ObjectKey, Option<&VersionId>),
+    moment: &Moment,
+) -> Result<Deleted, Fault> {
+    match version {
+        None => delete_latest(turn, below, bucket, key, moment),
+        Some(id) => delete_version(turn, below, bucket, key, id),
+    }
+}
+
+/// Each object of a DeleteObjects with its own outcome.
+pub type ManyDeleted = Vec<Result<Deleted, Fault>>;
+
+impl Store {
+    /// PutObject, and the writing half of CopyObject: commits what was received as a version at the session's label.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`, `PreconditionFailed`, or a failure; then what was received is gone.
+    pub async fn put_object(
+        &self,
+        permit: &Permit,
+        mut received: Received,
+        attributes: Attributes,
+        moment: Moment,
+        record: Record<Written>,
+    ) -> Result<Written, Fault> {
+        let (Operation::PutObject { bucket: name, key, conditions, .. }
+        | Operation::CopyObject { bucket: name, key, conditions, .. }) = permit.operation()
+        else {
+            return Err(Fault::mismatch());
+        };
+        let (store, view, key, conditions) = (self.clone(), permit.view().clone(), key.clone(), conditions.clone());
+        let bucket = permit.bucket(name).cloned().ok_or_else(no_such_bucket)?;
+        let partition = self.own(permit)?;
+        let (sealed, draft) = received.take();
+        let new = NewObject {
+            etag: hex::encode(received.md5),
+            size: received.size,
+            attributes,
+            checksum: received.checksum.clone(),
+            pieces: Vec::new(),
+        };
+        let work = move |turn: &mut Turn<'_>| {
+            let pieces = crate::receive::place(turn, sealed, draft)?;
+            put(turn, &store.below(&view)?, &bucket, &key, &conditions, &moment, NewObject { pieces, ..new })
+        };
+        let written = partition.turn(work, record).await?;
+        received.settle();
+        Ok(written)
+    }
+
+    /// Finds the object that a read names, checks the read's conditions, and opens its content.
+    ///
+    /// # Errors
+    /// `NoSuchKey`, `NoSuchVersion`, `MethodNotAllowed` for a delete marker, `PreconditionFailed`, `NotModified`, or a failure.
+    pub fn open_object(&self, permit: &Permit) -> Result<(ObjectInfo, Content), Fault> {
+        let (target, conditions) = match permit.operation() {
+            Operation::GetObject { target, conditions, .. } | Operation::HeadObject { target, conditions, .. } => {
+                (target, conditions)
+            }
+            Operation::CopyObject { source, .. } => (&source.target, &source.conditions),
+            _ => return Err(Fault::mismatch()),
+        };
+        let snapshot = self.snapshot(permit.view())?;
+        let bucket = permit.bucket(&target.bucket).ok_or_else(no_such_bucket)?;
+        let bucket = snapshot.bucket(bucket)?.ok_or_else(no_such_bucket)?;
+        let found = find(&snapshot, &bucket, target)?;
+        let version = found.shown_id(bucket.top.versioning);
+        let slice = snapshot.slices.get(found.slice).ok_or_else(no_such_key)?;
+        let Some(object) = found.record.object else {
+            let (code, message) = match &target.version {
+                Some(_) => (Code::MethodNotAllowed, "The specified method is not allowed against this resource."),
+                None => (Code::NoSuchKey, "The specified key does not exist."),
+            };
+            let marker = Some(version.unwrap_or_else(|| VersionId::NULL.to_owned()));
+            return Err(Fault::Refused { code, message: message.to_owned(), marker });
+        };
+        let info = ObjectInfo {
+            label: slice.partition.label,
+            size: object.size,
+            etag: object.etag,
+            modified_ms: found.record.modified_ms,
+            attributes: object.attributes,
+            checksum: object.checksum,
+            version,
+        };
+        check_read(conditions, &info)?;
+        let head_only = matches!(permit.operation(), Operation::HeadObject { .. });
+        let pieces = if head_only { Vec::new() } else { object.pieces };
+        let content = Content::open(slice, pieces)?;
+        Ok((info, content))
+    }
+
+    /// DeleteObject.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`, `AccessDenied` for a version at a lower label, or a failure.
+    pub async fn delete_object(&self, permit: &Permit, moment: Moment, record: Record<Deleted>) -> Result<Deleted, Fault> {
+        let Operation::DeleteObject { target } = permit.operation() else { return Err(Fault::mismatch()) };
+        let (store, view, target) = (self.clone(), permit.view().clone(), target.clone());
+        let bucket = permit.bucket(&target.bucket).cloned().ok_or_else(no_such_bucket)?;
+        let work = move |turn: &mut Turn<'_>| {
+            let below = store.below(&view)?;
+            delete(turn, &below, &bucket, (&target.key, target.version.as_ref()), &moment)
+        };
+        self.own(permit)?.turn(work, record).await
+    }
+
+    /// DeleteObjects: each with its own outcome, all in one turn.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`, or a failure.
+    pub async fn delete_objects(
+        &self,
+        permit: &Permit,
+        moment: Moment,
+        record: Record<ManyDeleted>,
+    ) -> Result<ManyDeleted, Fault> {
+        let Operation::DeleteObjects { bucket: name, objects } = permit.operation() else {
+            return Err(Fault::mismatch());
+        };
+        let (store, view, objects) = (self.clone(), permit.view().clone(), objects.clone());
+        let bucket = permit.bucket(name).cloned().ok_or_else(no_such_bucket)?;
+        let work = move |turn: &mut Turn<'_>| {
+            let below = store.below(&view)?;
+            let mut rng = StdRng::from_seed(moment.seed);
+            let mut outcomes = Vec::with_capacity(objects.len());
+            for (key, version) in &objects {
+                let moment = Moment { seed: rng.random(), ..moment };
+                match delete(turn, &below, &bucket, (key, version.as_ref()), &moment) {
+                    Err(Fault::Failed(text)) => return Err(Fault::Failed(text)),
+                    Err(fault @ Fault::Refused { code: Code::NoSuchBucket, .. }) => return Err(fault),
+                    outcome => outcomes.push(outcome),
+                }
+            }
+            Ok(outcomes)
+        };
+        self.own(permit)?.turn(work, record).await
+    }
+}
+
+fn find(snapshot: &Snapshot, bucket: &BucketInView, target: &ObjectTarget) -> Result<Found, Fault> {
+    match &target.version {
+        None => snapshot.latest(bucket, target.key.as_str())?.ok_or_else(no_such_key),
+        Some(id) => snapshot.version(bucket, target.key.as_str(), id)?.ok_or_else(|| {
+            Fault::refused(Code::NoSuchVersion, "The specified version does not exist.")
+        }),
+    }
+}
+

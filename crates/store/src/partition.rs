@@ -1,0 +1,327 @@
+//! One partition: its catalog, its blobs, its keys, and the writer thread that groups commits.
+//!
+//! Trust: the files are not trusted. Whoever changes them without the partition's key is detected (pages and blobs
+//! are authenticated); whoever holds the key and the folder can rewrite the partition, and the ledger's chain with it,
+//! until checkpoints are witnessed elsewhere.
+
+use crate::catalog::{self, Reading, Turn};
+use crate::disk::{Disk, OpenMode};
+use crate::erasure::ErasureKeys;
+use crate::{Chain, Fault, pages};
+use fastness_label::Label;
+use fastness_vault::PartitionKey;
+use redb::Database;
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// Work that may wait for a partition's writer; beyond it, callers are told to slow down.
+pub const QUEUE_LEN_MAX: usize = 4096;
+
+/// Jobs that share one commit at most.
+pub const BATCH_LEN_MAX: usize = 256;
+
+/// How long the record of a read may wait for company before it is committed: half of the promised 100 ms.
+pub const LAZY_WAIT_MAX: Duration = Duration::from_millis(50);
+
+/// Room on the disk that only records may use: data is refused before the ledger is.
+pub const RESERVE_LEN: u64 = 16 << 20;
+
+/// Memory for the pages of one catalog.
+const CACHE_LEN: usize = 32 << 20;
+
+type After = Box<dyn FnOnce(Result<(), Fault>) + Send>;
+type Work = Box<dyn FnOnce(&mut Turn<'_>) -> Result<After, Fault> + Send>;
+
+enum Job {
+    /// The caller waits for it to be durable.
+    Now(Work, After),
+    /// The record of a read: durable within [`LAZY_WAIT_MAX`] and a commit.
+    Lazy(Vec<u8>),
+    /// Everything before it is durable when this is answered.
+    Flush(After),
+}
+
+pub(crate) struct Partition {
+    pub(crate) label: Label,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) erasure: ErasureKeys,
+    key: Arc<PartitionKey>,
+    /// Replaced when an error of the disk made the old one unusable.
+    database: RwLock<Arc<Database>>,
+    /// Removed values whose files are gone: the next commit takes them off the doomed list.
+    forgettable: Mutex<Vec<[u8; 16]>>,
+    queue: Mutex<Option<SyncSender<Job>>>,
+    writer: Mutex<Option<std::thread::JoinHandle<()>>>,
+}
+
+impl fmt::Debug for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Partition").field("label", &self.label).finish_non_exhaustive()
+    }
+}
+
+/// Whether a partition's folder is being made, or has to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Making,
+    Made,
+}
+
+fn open_database(disk: &dyn Disk, key: &PartitionKey, stage: Stage) -> Result<Database, Fault> {
+    let context = "opening a partition's catalog";
+    let file = disk.open("catalog", OpenMode::ReadWriteCreate).map_err(|error| Fault::failed(context, error))?;
+    // An empty file would be taken for a new one: a catalog that was cut off must not pass for that.
+    if stage == Stage::Made && file.len().map_err(|error| Fault::failed(context, error))? <= 4096 {
+        return Err(Fault::failed(context, "it is missing or was cut off"));
+    }
+    let cipher = key.pages("catalog").map_err(|error| Fault::failed(context, error))?;
+    pages::open_catalog("catalog", file, cipher, CACHE_LEN).map_err(|error| Fault::failed(context, error))
+}
+
+impl Partition {
+    /// Opens a partition's folder, making what is missing, finishing what a crash left, and starts its writer.
+    pub(crate) fn open(
+        label: Label,
+        disk: Arc<dyn Disk>,
+        key: PartitionKey,
+        chain: Arc<dyn Chain>,
+        stage: Stage,
+    ) -> Result<Arc<Self>, Fault> {
+        for folder in ["blobs", "incoming", "erasure"] {
+            disk.create_folder(folder).map_err(|error| Fault::failed("making a folder", error))?;
+        }
+        disk.sync_folder("").map_err(|error| Fault::failed("syncing a folder", error))?;
+        let key = Arc::new(key);
+        let database = open_database(disk.as_ref(), &key, stage)?;
+        if Reading::begin(&database)?.state().is_err() {
+            let transaction = catalog::begin(&database)?;
+            Turn::open(&transaction, chain.as_ref())?.close()?;
+            transaction.commit()?;
+        }
+        let (sender, receiver) = sync_channel(QUEUE_LEN_MAX);
+        let partition = Arc::new(Self {
+            label,
+            erasure: ErasureKeys::new(disk.clone(), Arc::clone(&key)),
+            disk,
+            key,
+            database: RwLock::new(Arc::new(database)),
+            forgettable: Mutex::new(Vec::new()),
+            queue: Mutex::new(Some(sender)),
+            writer: Mutex::new(None),
+        });
+        crate::blobs::recover(&partition)?;
+        let writer = Arc::clone(&partition);
+        let thread = std::thread::Builder::new()
+            .name("partition-writer".to_owned())
+            .spawn(move || writer.write_until_closed(&receiver, chain.as_ref()))
+            .map_err(|error| Fault::failed("starting a writer", error))?;
+        *partition.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(partition)
+    }
+
+    pub(crate) fn database(&self) -> Arc<Database> {
+        Arc::clone(&self.database.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A snapshot of what is committed.
+    pub(crate) fn read(&self) -> Result<Reading, Fault> {
+        Reading::begin(&self.database())
+    }
+
+    /// Does `work` in the writer's turn, and appends the entry that `record` makes of its outcome, in one commit with
+    /// it. Answers when both are durable. A refusal by `work` is recorded too; then nothing else was changed.
+    pub(crate) async fn turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Turn<'_>) -> Result<T, Fault> + Send + 'static,
+        record: impl FnOnce(&Result<T, Fault>) -> Vec<u8> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let (sender, answer) = oneshot::channel();
+        let sender = Arc::new(Mutex::new(Some(sender)));
+        let on_failure = Arc::clone(&sender);
+        let send = |slot: &Mutex<Option<oneshot::Sender<Result<T, Fault>>>>, value| {
+            if let Some(sender) = slot.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                // The caller may have gone; what was done stays done and recorded.
+                let _gone = sender.send(value);
+            }
+        };
+        let work: Work = Box::new(move |turn| {
+            let outcome = match work(turn) {
+                Err(Fault::Failed(text)) => return Err(Fault::Failed(text)),
+                outcome => outcome,
+            };
+            turn.append(&record(&outcome))?;
+            Ok(Box::new(move |committed: Result<(), Fault>| send(&sender, committed.and(outcome))))
+        });
+        let failed: After = Box::new(move |result| {
+            if let Err(fault) = result {
+                send(&on_failure, Err(fault));
+            }
+        });
+        self.enqueue(Job::Now(work, failed)).await?;
+        answer.await.unwrap_or_else(|_| Err(Fault::Failed("the partition's writer is gone".to_owned())))
+    }
+
+    /// Appends the record of a read; it is durable within 100 ms.
+    pub(crate) async fn note(&self, entry: Vec<u8>) -> Result<(), Fault> {
+        self.enqueue(Job::Lazy(entry)).await
+    }
+
+    /// Waits until everything queued so far is durable.
+    pub(crate) async fn flush(&self) -> Result<(), Fault> {
+        let (sender, answer) = oneshot::channel();
+        self.enqueue(Job::Flush(Box::new(move |result| {
+            let _gone = sender.send(result);
+        })))
+        .await?;
+        answer.await.unwrap_or_else(|_| Err(Fault::Failed("the partition's writer is gone".to_owned())))
+    }
+
+    async fn enqueue(&self, mut job: Job) -> Result<(), Fault> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let Some(queue) = queue else { return Err(Fault::Failed("the region is stopping".to_owned())) };
+            match queue.try_send(job) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Disconnected(_)) => {
+                    return Err(Fault::Failed("the partition's writer is gone".to_owned()));
+                }
+                Err(TrySendError::Full(back)) if Instant::now() < deadline => job = back,
+                Err(TrySendError::Full(_)) => {
+                    return Err(Fault::refused(fastness_operation::Code::SlowDown, "Please reduce your request rate."));
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Stops taking work, commits what is queued, and ends the writer.
+    pub(crate) fn close(&self) {
+        *self.queue.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let thread = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("a partition's writer ended by a panic");
+        }
+    }
+
+    fn write_until_closed(&self, receiver: &Receiver<Job>, chain: &dyn Chain) {
+        while let Some(batch) = next_batch(receiver) {
+            self.commit_batch(batch, chain);
+        }
+    }
+
+    fn commit_batch(&self, batch: Vec<Job>, chain: &dyn Chain) {
+        let mut failed = Vec::new();
+        let mut done = Vec::new();
+        let result = self.try_commit(batch, chain, &mut done, &mut failed);
+        match result {
+            Ok(unlinked) => {
+                for after in done {
+                    after(Ok(()));
+                }
+                drop(failed);
+                crate::blobs::unlink(self, &unlinked);
+                self.forgettable.lock().unwrap_or_else(PoisonError::into_inner).extend(unlinked);
+            }
+            Err(fault) => {
+                tracing::error!(label = ?self.label, %fault, "a batch was not committed");
+                // INVARIANT: nobody is told of success before this point, and the transaction is gone.
+                for after in done {
+                    after(Err(fault.clone()));
+                }
+                for after in failed {
+                    after(Err(fault.clone()));
+                }
+                self.reopen_if_unusable(chain);
+            }
+        }
+    }
+
+    fn try_commit(
+        &self,
+        batch: Vec<Job>,
+        chain: &dyn Chain,
+        done: &mut Vec<After>,
+        failed: &mut Vec<After>,
+    ) -> Result<Vec<[u8; 16]>, Fault> {
+        let mut works = VecDeque::with_capacity(batch.len());
+        for job in batch {
+            match job {
+                Job::Now(work, on_failure) => {
+                    failed.push(on_failure);
+                    works.push_back(work);
+                }
+                Job::Lazy(entry) => works.push_back(Box::new(move |turn: &mut Turn<'_>| {
+                    turn.append(&entry)?;
+                    Ok(Box::new(|_: Result<(), Fault>| ()) as After)
+                })),
+                Job::Flush(after) => done.push(after),
+            }
+        }
+        if works.is_empty() {
+            return Ok(Vec::new());
+        }
+        let database = self.database();
+        let transaction = catalog::begin(&database)?;
+        let unlinked = {
+            let mut turn = Turn::open(&transaction, chain)?;
+            let forgettable = std::mem::take(&mut *self.forgettable.lock().unwrap_or_else(PoisonError::into_inner));
+            for id in forgettable {
+                turn.doomed.remove(id.as_slice())?;
+            }
+            for work in works {
+                done.push(work(&mut turn)?);
+            }
+            turn.close()?
+        };
+        transaction.commit()?;
+        Ok(unlinked)
+    }
+
+    /// After an error of the disk the embedded store refuses further writes until it is opened anew: what was
+    /// committed is there, what was not is rolled back.
+    fn reopen_if_unusable(&self, chain: &dyn Chain) {
+        let usable = catalog::begin(&self.database()).and_then(|transaction| {
+            Turn::open(&transaction, chain)?;
+            Ok(())
+        });
+        if usable.is_ok() {
+            return;
+        }
+        let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        match open_database(self.disk.as_ref(), &self.key, Stage::Made) {
+            Ok(database) => *slot = Arc::new(database),
+            Err(fault) => tracing::error!(label = ?self.label, %fault, "the catalog could not be opened again"),
+        }
+    }
+}
+
+/// Waits for work and takes what is there; records of reads alone wait a little for company.
+fn next_batch(receiver: &Receiver<Job>) -> Option<Vec<Job>> {
+    let first = receiver.recv().ok()?;
+    let deadline = Instant::now() + LAZY_WAIT_MAX;
+    let mut urgent = !matches!(first, Job::Lazy(_));
+    let mut batch = vec![first];
+    while batch.len() < BATCH_LEN_MAX {
+        let next = if urgent {
+            receiver.try_recv().map_err(|error| error == TryRecvError::Disconnected)
+        } else {
+            let left = deadline.saturating_duration_since(Instant::now());
+            receiver.recv_timeout(left).map_err(|error| error == RecvTimeoutError::Disconnected)
+        };
+        match next {
+            Ok(job) => {
+                urgent |= !matches!(job, Job::Lazy(_));
+                batch.push(job);
+            }
+            Err(_) => break,
+        }
+    }
+    Some(batch)
+}

@@ -1,0 +1,323 @@
+//! Multipart uploads: they belong to the session's label, and no other sees them.
+
+use crate::buckets::{find_own, own_record};
+use crate::catalog::{self, Turn};
+use crate::fault::{no_such_bucket, no_such_upload};
+use crate::objects::{NewObject, Written, drop_pieces, put};
+use crate::receive::{ChecksumHasher, Received, place};
+use crate::records::{PartRecord, UploadRecord, decode, encode};
+use crate::{Fault, Record, Store, keys};
+use base64::Engine;
+use fastness_decide::{Bucket, Permit};
+use fastness_operation::{
+    Attributes, Checksum, ChecksumAlgorithm, Code, CompletedPart, Moment, ObjectKey, Operation, PartNumber, UploadId,
+};
+use md5::{Digest, Md5};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use redb::ReadableTable;
+
+/// The least bytes of a part that is not the last (S3: 5 MiB).
+pub const PART_LEN_MIN: u64 = 5 << 20;
+
+/// One part as a listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartInfo {
+    /// Its number.
+    pub number: u16,
+    /// Bytes of content.
+    pub size: u64,
+    /// MD5 of the content, in hexadecimal.
+    pub etag: String,
+    /// The checksum, if any.
+    pub checksum: Option<Checksum>,
+    /// Milliseconds since 1970.
+    pub modified_ms: i64,
+}
+
+/// A page of parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartPage {
+    /// The parts, by number.
+    pub parts: Vec<PartInfo>,
+    /// Whether there are more.
+    pub truncated: bool,
+    /// The checksum algorithm of the upload.
+    pub checksum: Option<ChecksumAlgorithm>,
+}
+
+fn upload_row(turn: &Turn<'_>, bucket: &Bucket, key: &ObjectKey, id: &UploadId) -> Result<(Vec<u8>, UploadRecord), Fault> {
+    let own = find_own(turn, bucket)?.ok_or_else(no_such_upload)?;
+    let row = keys::upload(own.id, key.as_str(), id.as_str());
+    let record = turn.uploads.get(row.as_slice())?.map(|guard| decode(guard.value())).transpose()?;
+    Ok((row, record.ok_or_else(no_such_upload)?))
+}
+
+fn parts_of(turn: &Turn<'_>, upload: u64) -> Result<Vec<(u16, PartRecord)>, Fault> {
+    let mut found = Vec::new();
+    let (first, last) = (keys::part(upload, 0), keys::part(upload, u16::MAX));
+    for row in turn.parts.range::<&[u8]>(first.as_slice()..=last.as_slice())? {
+        let (key, value) = row?;
+        found.push((part_number(key.value())?, decode(value.value())?));
+    }
+    Ok(found)
+}
+
+fn part_number(row: &[u8]) -> Result<u16, Fault> {
+    let bytes = row.get(8..).and_then(|tail| tail.try_into().ok());
+    bytes.map(u16::from_be_bytes).ok_or_else(|| Fault::Failed("a row of the parts is malformed".to_owned()))
+}
+
+/// Removes an upload: its parts go, except the content that `keep` names by part number.
+fn drop_upload(turn: &mut Turn<'_>, row: &[u8], upload: u64, keep: &[u16]) -> Result<(), Fault> {
+    for (number, part) in parts_of(turn, upload)? {
+        turn.parts.remove(keys::part(upload, number).as_slice())?;
+        if !keep.contains(&number) {
+            drop_pieces(turn, part.piece.iter())?;
+        }
+    }
+    turn.uploads.remove(row)?;
+    Ok(())
+}
+
+/// Removes all uploads of a bucket of the session's own partition.
+pub(crate) fn drop_all(turn: &mut Turn<'_>, bucket: u64) -> Result<(), Fault> {
+    while let Some((row, value)) = catalog::first_row(&turn.uploads, &keys::object_start(bucket, ""))? {
+        let record: UploadRecord = decode(&value)?;
+        drop_upload(turn, &row, record.number, &[])?;
+    }
+    Ok(())
+}
+
+impl Store {
+    /// CreateMultipartUpload.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`, or a failure.
+    pub async fn create_upload(
+        &self,
+        permit: &Permit,
+        attributes: Attributes,
+        moment: Moment,
+        record: Record<UploadId>,
+    ) -> Result<UploadId, Fault> {
+        let Operation::CreateMultipartUpload { bucket: name, key, checksum, .. } = permit.operation() else {
+            return Err(Fault::mismatch());
+        };
+        let (store, view, key, checksum) = (self.clone(), permit.view().clone(), key.clone(), *checksum);
+        let bucket = permit.bucket(name).cloned().ok_or_else(no_such_bucket)?;
+        let work = move |turn: &mut Turn<'_>| {
+            let own = own_record(turn, &store.below(&view)?, &bucket)?;
+            let number = turn.next_sequence();
+            let random: [u8; 24] = StdRng::from_seed(moment.seed).random();
+            let id = UploadId::new(format!("{number:016x}{}", hex::encode(random)));
+            let upload = UploadRecord { number, initiated_ms: moment.now_ms, attributes, checksum };
+            let row = keys::upload(own.id, key.as_str(), id.as_str());
+            turn.uploads.insert(row.as_slice(), encode(&upload)?.as_slice())?;
+            Ok(id)
+        };
+        self.own(permit)?.turn(work, record).await
+    }
+
+    /// The upload that an UploadPart, ListParts or completion names: its checksum algorithm.
+    ///
+    /// # Errors
+    /// `NoSuchUpload`, or a failure.
+    pub fn upload_checksum(&self, permit: &Permit) -> Result<Option<ChecksumAlgorithm>, Fault> {
+        Ok(self.find_upload(permit)?.1.checksum)
+    }
+
+    fn find_upload(&self, permit: &Permit) -> Result<(catalog::Reading, UploadRecord), Fault> {
+        let (Operation::UploadPart { bucket: name, key, upload, .. }
+        | Operation::ListParts { bucket: name, key, upload, .. }) = permit.operation()
+        else {
+            return Err(Fault::mismatch());
+        };
+        let bucket = permit.bucket(name).ok_or_else(no_such_bucket)?;
+        let reading = self.own(permit)?.read()?;
+        let row = keys::bucket(bucket.account, bucket.name.as_str());
+        let own = match reading.rows(catalog::BUCKETS)?.get(row.as_slice())? {
+            None => return Err(no_such_upload()),
+            Some(guard) => decode::<crate::records::BucketRecord>(guard.value())?,
+        };
+        let row = keys::upload(own.id, key.as_str(), upload.as_str());
+        let record = match reading.rows(catalog::UPLOADS)?.get(row.as_slice())? {
+            None => return Err(no_such_upload()),
+            Some(guard) => decode(guard.value())?,
+        };
+        Ok((reading, record))
+    }
+
+    /// UploadPart: what was received becomes the part; an earlier one of the same number goes.
+    ///
+    /// # Errors
+    /// `NoSuchUpload`, or a failure.
+    pub async fn put_part(
+        &self,
+        permit: &Permit,
+        mut received: Received,
+        moment: Moment,
+        record: Record<PartInfo>,
+    ) -> Result<PartInfo, Fault> {
+        let Operation::UploadPart { bucket: name, key, upload, part } = permit.operation() else {
+            return Err(Fault::mismatch());
+        };
+        let (key, upload, number) = (key.clone(), upload.clone(), *part);
+        let bucket = permit.bucket(name).cloned().ok_or_else(no_such_bucket)?;
+        let (sealed, draft) = received.take();
+        let (size, md5, checksum) = (received.size, received.md5, received.checksum.clone());
+        let work = move |turn: &mut Turn<'_>| {
+            let (_, upload) = upload_row(turn, &bucket, &key, &upload)?;
+            let row = keys::part(upload.number, number.get());
+            let earlier: Option<PartRecord> =
+                turn.parts.get(row.as_slice())?.map(|guard| decode(guard.value())).transpose()?;
+            drop_pieces(turn, earlier.iter().flat_map(|part| &part.piece))?;
+            let piece = place(turn, sealed, draft)?.pop();
+            let part = PartRecord { size, md5, checksum, modified_ms: moment.now_ms, piece };
+            turn.parts.insert(row.as_slice(), encode(&part)?.as_slice())?;
+            Ok(info(number.get(), &part))
+        };
+        let part = self.own(permit)?.turn(work, record).await?;
+        received.settle();
+        Ok(part)
+    }
+
+    /// CompleteMultipartUpload: the parts named become an object, in one commit; no content is copied.
+    ///
+    /// # Errors
+    /// `NoSuchUpload`, `InvalidPart`, `InvalidPartOrder`, `EntityTooSmall`, `PreconditionFailed`, or a failure.
+    pub async fn complete_upload(&self, permit: &Permit, moment: Moment, record: Record<Written>) -> Result<Written, Fault> {
+        let Operation::CompleteMultipartUpload { bucket: name, key, upload, parts, conditions } = permit.operation() else {
+            return Err(Fault::mismatch());
+        };
+        let (store, view, key, upload) = (self.clone(), permit.view().clone(), key.clone(), upload.clone());
+        let (named, conditions) = (parts.clone(), conditions.clone());
+        let bucket = permit.bucket(name).cloned().ok_or_else(no_such_bucket)?;
+        let work = move |turn: &mut Turn<'_>| {
+            let (row, record) = upload_row(turn, &bucket, &key, &upload)?;
+            let parts = choose_parts(turn, record.number, &named)?;
+            let new = assemble(&record, &parts);
+            let written = put(turn, &store.below(&view)?, &bucket, &key, &conditions, &moment, new)?;
+            let kept: Vec<u16> = parts.iter().map(|(number, _)| *number).collect();
+            drop_upload(turn, &row, record.number, &kept)?;
+            Ok(written)
+        };
+        self.own(permit)?.turn(work, record).await
+    }
+
+    /// AbortMultipartUpload.
+    ///
+    /// # Errors
+    /// `NoSuchUpload`, or a failure.
+    pub async fn abort_upload(&self, permit: &Permit, record: Record<()>) -> Result<(), Fault> {
+        let Operation::AbortMultipartUpload { bucket: name, key, upload } = permit.operation() else {
+            return Err(Fault::mismatch());
+        };
+        let (key, upload) = (key.clone(), upload.clone());
+        let bucket = permit.bucket(name).cloned().ok_or_else(no_such_bucket)?;
+        let work = move |turn: &mut Turn<'_>| {
+            let (row, record) = upload_row(turn, &bucket, &key, &upload)?;
+            drop_upload(turn, &row, record.number, &[])
+        };
+        self.own(permit)?.turn(work, record).await
+    }
+
+    /// ListParts.
+    ///
+    /// # Errors
+    /// `NoSuchUpload`, or a failure.
+    pub fn list_parts(&self, permit: &Permit) -> Result<PartPage, Fault> {
+        let Operation::ListParts { after, limit, .. } = permit.operation() else { return Err(Fault::mismatch()) };
+        let (reading, upload) = self.find_upload(permit)?;
+        let first = keys::part(upload.number, after.saturating_add(1));
+        let last = keys::part(upload.number, u16::MAX);
+        let mut page = PartPage { parts: Vec::new(), truncated: false, checksum: upload.checksum };
+        if *after == u16::MAX {
+            return Ok(page);
+        }
+        for row in reading.rows(catalog::PARTS)?.range::<&[u8]>(first.as_slice()..=last.as_slice())? {
+            if page.parts.len() == usize::from(*limit) {
+                page.truncated = true;
+                break;
+            }
+            let (key, value) = row?;
+            page.parts.push(info(part_number(key.value())?, &decode(value.value())?));
+        }
+        Ok(page)
+    }
+}
+
+fn info(number: u16, part: &PartRecord) -> PartInfo {
+    PartInfo {
+        number,
+        size: part.size,
+        etag: hex::encode(part.md5),
+        checksum: part.checksum.clone(),
+        modified_ms: part.modified_ms,
+    }
+}
+
+fn choose_parts(turn: &Turn<'_>, upload: u64, named: &[CompletedPart]) -> Result<Vec<(u16, PartRecord)>, Fault> {
+    let numbers: Vec<PartNumber> = named.iter().map(|part| part.number).collect();
+    if !numbers.is_sorted_by(|a, b| a.get() < b.get()) {
+        return Err(Fault::refused(
+            Code::InvalidPartOrder,
+            "The list of parts was not in ascending order. Parts must be ordered by part number.",
+        ));
+    }
+    let invalid = || {
+        Fault::refused(
+            Code::InvalidPart,
+            "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",
+        )
+    };
+    let mut chosen: Vec<(u16, PartRecord)> = Vec::with_capacity(named.len());
+    for part in named {
+        let row = keys::part(upload, part.number.get());
+        let record: PartRecord = match turn.parts.get(row.as_slice())? {
+            None => return Err(invalid()),
+            Some(guard) => decode(guard.value())?,
+        };
+        let checksum_fits = part.checksum.as_ref().is_none_or(|sent| record.checksum.as_ref() == Some(sent));
+        if part.etag != hex::encode(record.md5) || !checksum_fits {
+            return Err(invalid());
+        }
+        chosen.push((part.number.get(), record));
+    }
+    let Some((_, all_but_last)) = chosen.split_last() else { return Err(invalid()) };
+    if all_but_last.iter().any(|(_, part)| part.size < PART_LEN_MIN) {
+        let message = "Your proposed upload is smaller than the minimum allowed size";
+        return Err(Fault::refused(Code::EntityTooSmall, message));
+    }
+    Ok(chosen)
+}
+
+/// The object that the parts make: its ETag is the MD5 of their MD5s, its checksum that of their checksums.
+fn assemble(upload: &UploadRecord, parts: &[(u16, PartRecord)]) -> NewObject {
+    let mut md5 = Md5::new();
+    for (_, part) in parts {
+        md5.update(part.md5);
+    }
+    NewObject {
+        etag: format!("{}-{}", hex::encode(md5.finalize()), parts.len()),
+        size: parts.iter().map(|(_, part)| part.size).sum(),
+        attributes: upload.attributes.clone(),
+        checksum: upload.checksum.and_then(|algorithm| composite(algorithm, parts)),
+        pieces: parts.iter().filter_map(|(_, part)| part.piece.clone()).collect(),
+    }
+}
+
+/// The composite checksum: that of the parts' checksums, `-N` behind it. Full-object checksums over parts come with
+/// the next issue, so an upload that asks for CRC64NVME, which has no composite form, keeps none.
+fn composite(algorithm: ChecksumAlgorithm, parts: &[(u16, PartRecord)]) -> Option<Checksum> {
+    if algorithm == ChecksumAlgorithm::Crc64Nvme {
+        return None;
+    }
+    let mut hasher = ChecksumHasher::new(algorithm);
+    for (_, part) in parts {
+        let checksum = part.checksum.as_ref().filter(|checksum| checksum.algorithm == algorithm)?;
+        hasher.update(&base64::engine::general_purpose::STANDARD.decode(&checksum.value).ok()?);
+    }
+    let Checksum { algorithm, value } = hasher.finish();
+    Some(Checksum { algorithm, value: format!("{value}-{}", parts.len()) })
+}
