@@ -1,0 +1,74 @@
+//! What a permitted operation yields; each front renders its own.
+
+use bytes::Bytes;
+use fastness_identity::Subject;
+use fastness_identity::directory::{AccessKey, Account, NewAccount, User};
+use fastness_label::Label;
+use fastness_operation::UploadId;
+use fastness_store::{
+    BucketInfo, Deleted, Fault, ListPage, ManyDeleted, ObjectInfo, PartInfo, PartPage, UploadPage, Written,
+};
+use futures_util::stream::BoxStream;
+
+/// The answer to an operation. Which variant goes with which operation is fixed; see [`crate::Gate::handle`].
+pub enum Answer {
+    /// Nothing but success.
+    Done,
+    /// HeadBucket, GetBucketLocation, GetBucketVersioning.
+    Bucket(BucketInfo),
+    /// ListBuckets.
+    Buckets(Vec<BucketInfo>),
+    /// GetObject, HeadObject.
+    Object(Box<ObjectAnswer>),
+    /// PutObject, CopyObject, CompleteMultipartUpload: what was written, at which label.
+    Written(Written, Label),
+    /// DeleteObject.
+    Deleted(Deleted),
+    /// DeleteObjects.
+    ManyDeleted(ManyDeleted),
+    /// ListObjects, ListObjectVersions.
+    Listing(ListPage),
+    /// ListMultipartUploads.
+    Uploads(UploadPage),
+    /// CreateMultipartUpload.
+    Upload(UploadId, Label),
+    /// UploadPart.
+    Part(PartInfo, Label),
+    /// ListParts.
+    Parts(PartPage),
+    /// GetUser, CreateUser, ListUserTags.
+    User(Box<User>),
+    /// ListUsers, and whether there are more.
+    Users(Vec<User>, bool),
+    /// CreateAccessKey, CreateKeyAt.
+    Key(Box<AccessKey>),
+    /// ListAccessKeys.
+    Keys(Vec<AccessKey>),
+    /// GetCallerIdentity.
+    Identity(Box<Subject>),
+    /// CreateAccount.
+    Account(Box<NewAccount>),
+    /// ListAccounts.
+    Accounts(Vec<Account>),
+    /// AllowLabel: the label, and whether it is new.
+    Label(Label, bool),
+    /// ListLabels, topmost first.
+    Labels(Vec<Label>),
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // An answer may hold a secret or a body: its debug form shows neither.
+        f.write_str("Answer")
+    }
+}
+
+/// An object, or a range of it.
+pub struct ObjectAnswer {
+    /// Its headers.
+    pub info: ObjectInfo,
+    /// Offset and length of what is answered, when a range was asked for.
+    pub range: Option<(u64, u64)>,
+    /// The bytes; empty for HeadObject.
+    pub body: BoxStream<'static, Result<Bytes, Fault>>,
+}

@@ -1,0 +1,108 @@
+//! From a signature to a session. A refusal here is recorded at the region's ceiling: nobody is known yet.
+
+use crate::record::Draft;
+use crate::{Context, Gate, Reason, Session};
+use fastness_decide::Lookup;
+use fastness_identity::Subject;
+use fastness_identity::signature::{Claim, Expected, SignatureError, Verified};
+use fastness_operation::AccessKeyId;
+use http::request::Parts;
+use time::OffsetDateTime;
+
+/// The services that one port answers, by the name in the signature's scope.
+pub(crate) const SERVICES: [&str; 4] = ["s3", "iam", "sts", "fastness"];
+
+/// A refusal before anybody was known: AWS's code, its status, a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unauthenticated {
+    /// AWS's code.
+    pub code: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// The text for the caller.
+    pub message: String,
+}
+
+impl From<SignatureError> for Unauthenticated {
+    fn from(error: SignatureError) -> Self {
+        Self { code: error.code(), status: error.status(), message: error.to_string() }
+    }
+}
+
+impl Gate {
+    /// Begins a request: its clock, its chance, its id.
+    #[must_use]
+    pub fn begin(&self, claimed: Option<&str>, source: String) -> Context {
+        let key = claimed.and_then(|key| AccessKeyId::new(key).ok());
+        Context::new(self.environment.moment(key.as_ref()), source)
+    }
+
+    /// Checks a signature and opens the session of its key.
+    ///
+    /// `body_hash` is the SHA-256 of the body for services whose requests may leave it out of their headers.
+    ///
+    /// # Errors
+    /// What is wrong with the signature or the key; it is recorded at the region's ceiling.
+    pub async fn authenticate(
+        &self,
+        context: Context,
+        claim: &Claim,
+        parts: &Parts,
+        body_hash: Option<[u8; 32]>,
+    ) -> Result<(Session, Verified), Unauthenticated> {
+        match self.open_session(claim, parts, body_hash) {
+            Ok((subject, verified)) => Ok((Session::new(subject, context), verified)),
+            Err(refusal) => Err(self.turn_away(&context, Some(&claim.access_key_id), refusal).await),
+        }
+    }
+
+    /// Records, at the ceiling, that a request was turned away before anybody was known, and returns the answer.
+    pub async fn turn_away(
+        &self,
+        context: &Context,
+        claimed: Option<&str>,
+        refusal: Unauthenticated,
+    ) -> Unauthenticated {
+        let draft = Draft::unauthenticated(self, context, claimed.unwrap_or_default());
+        let entry = draft.refused(Reason::Authentication, refusal.code);
+        match self.store.record(draft.label(), entry).await {
+            Ok(()) => refusal,
+            Err(fault) => {
+                tracing::error!(%fault, "a refusal could not be recorded");
+                internal()
+            }
+        }
+    }
+
+    fn open_session(
+        &self,
+        claim: &Claim,
+        parts: &Parts,
+        body_hash: Option<[u8; 32]>,
+    ) -> Result<(Subject, Verified), Unauthenticated> {
+        let unknown = || {
+            let service = claim.scope.service.as_str();
+            let (code, message) = match service {
+                "s3" => ("InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."),
+                _ => ("InvalidClientTokenId", "The security token included in the request is invalid."),
+            };
+            Unauthenticated { code, status: 403, message: message.to_owned() }
+        };
+        let id = AccessKeyId::new(claim.access_key_id.as_str()).map_err(|_| unknown())?;
+        let found = self.store.credential(&Lookup::credential(id)).map_err(|fault| {
+            tracing::error!(%fault, "a credential could not be read");
+            internal()
+        })?;
+        let (key, user) = found.ok_or_else(unknown)?;
+        let expected = Expected { region: &self.region, services: &SERVICES, now: OffsetDateTime::now_utc() };
+        let verified = claim.verify(parts, key.secret.reveal(), &expected, body_hash)?;
+        let subject = Subject::open(self.store.policy(), &self.store.labels(), &key, user.as_ref())
+            .map_err(|error| Unauthenticated { code: "AccessDenied", status: 403, message: error.to_string() })?;
+        Ok((subject, verified))
+    }
+}
+
+fn internal() -> Unauthenticated {
+    let message = "We encountered an internal error. Please try again.".to_owned();
+    Unauthenticated { code: "InternalError", status: 500, message }
+}

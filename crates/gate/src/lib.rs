@@ -1,0 +1,119 @@
+//! The gate: the one way from a request to data.
+//!
+//! ```text
+//! authenticate → resolve names in the view → decide → perform, with its record → render
+//! ```
+//!
+//! Every protocol front parses its wire form into an [`Operation`], and ends in [`Gate::handle`]. No front holds a
+//! store: only the gate does, and the store does nothing without the permit that [`fastness_decide`] makes here.
+//! What is recorded, and when: a write's entry commits with the write; a refusal's is durable before the answer; a
+//! read's within 100 ms. What cannot be recorded is not done.
+
+mod answer;
+mod authenticate;
+mod classification;
+mod payload;
+mod perform;
+mod record;
+mod session;
+
+pub use authenticate::Unauthenticated;
+pub use answer::{Answer, ObjectAnswer};
+pub use fastness_decide::{Reason, Refusal};
+pub use payload::{Expected, ExpectedChecksum, Payload};
+pub use session::{Context, Environment, Session, SystemEnvironment};
+
+use fastness_decide::{admit, bucket_names, decide};
+use fastness_operation::Operation;
+use fastness_store::Store;
+use record::Draft;
+use std::sync::Arc;
+
+/// A region's gate. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    store: Store,
+    region: Arc<str>,
+    environment: Arc<dyn Environment>,
+}
+
+impl Gate {
+    /// The gate before a store. Whoever makes it keeps no other handle to the store's data.
+    #[must_use]
+    pub fn new(store: Store, environment: Arc<dyn Environment>) -> Self {
+        let region = store.setup().name.into();
+        Self { store, region, environment }
+    }
+
+    /// The region's name.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// The marking of a label, for whoever renders one.
+    #[must_use]
+    pub fn banner(&self, label: fastness_label::Label) -> String {
+        self.store.policy().banner(label)
+    }
+
+    /// The way of every request, after its signature was checked and its wire form parsed.
+    ///
+    /// # Errors
+    /// A [`Refusal`], which is in the ledger by then.
+    pub async fn handle(&self, session: &Session, operation: Operation, payload: Payload) -> Result<Answer, Refusal> {
+        let draft = Draft::new(self, session, &operation);
+        session.reached_gate();
+
+        // The mandatory rule and the duties; the view in which names have a meaning.
+        let labels = self.store.labels();
+        let view = match admit(session.subject(), &operation, &labels) {
+            Ok(view) => view,
+            Err(refusal) => return Err(self.refuse(draft, refusal).await),
+        };
+
+        // Names, in that view.
+        let resolved = match self.store.resolve(&view, bucket_names(&operation)) {
+            Ok(resolved) => resolved,
+            Err(fault) => return Err(self.refuse(draft, record::refusal(fault)).await),
+        };
+
+        // The discretionary rule.
+        let permit = match decide(view, session.subject(), operation, resolved) {
+            Ok(permit) => permit,
+            Err(refusal) => return Err(self.refuse(draft, refusal).await),
+        };
+
+        // Perform. A write commits together with its entry; what it refuses in its turn is recorded there too.
+        match self.perform(session, &permit, payload, &draft).await {
+            Ok(answer) if draft.is_recorded() => Ok(answer),
+            Ok(answer) => match self.store.note(draft.label(), draft.done(None)).await {
+                Ok(()) => Ok(answer),
+                Err(fault) => Err(self.refuse(draft, record::refusal(fault)).await),
+            },
+            Err(fault) if draft.is_recorded() && !record::is_failure(&fault) => Err(record::refusal(fault)),
+            Err(fault) => Err(self.refuse(draft, record::refusal(fault)).await),
+        }
+    }
+
+    /// Records that an authenticated request was refused before it became an operation: its wire form made no sense.
+    pub async fn refuse_malformed(&self, session: &Session, what: &str, code: &str) {
+        let draft = Draft::malformed(self, session, what);
+        let entry = draft.refused(Reason::Request, code);
+        if let Err(fault) = self.store.record(draft.label(), entry).await {
+            tracing::error!(%fault, "a refusal could not be recorded");
+        }
+    }
+
+    /// Records a refusal; the answer goes out only afterwards.
+    async fn refuse(&self, draft: Draft, refusal: Refusal) -> Refusal {
+        let entry = draft.refused(refusal.reason, refusal.code.as_str());
+        match self.store.record(draft.label(), entry).await {
+            Ok(()) => refusal,
+            Err(fault) => {
+                tracing::error!(%fault, "a refusal could not be recorded");
+                record::refusal(fault)
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Doing what was permitted: one arm an operation.
+
+mod directory;
+mod objects;
+
+use crate::record::Draft;
+use crate::{Answer, Gate, Payload, Session};
+use fastness_decide::Permit;
+use fastness_operation::Operation as O;
+use fastness_store::Fault;
+
+impl Gate {
+    /// Calls the store with the permit. Writes hand it the record of their outcome, which commits with them.
+    pub(crate) async fn perform(
+        &self,
+        session: &Session,
+        permit: &Permit,
+        payload: Payload,
+        draft: &Draft,
+    ) -> Result<Answer, Fault> {
+        let store = &self.store;
+        let moment = session.context().moment;
+        match permit.operation() {
+            O::CreateBucket { .. } => {
+                store.create_bucket(permit, moment, draft.record(|()| None)).await.map(|()| Answer::Done)
+            }
+            O::HeadBucket { bucket } | O::GetBucketLocation { bucket } | O::GetBucketVersioning { bucket } => {
+                store.bucket(permit, bucket).map(Answer::Bucket)
+            }
+            O::ListBuckets => store.list_buckets(permit).map(Answer::Buckets),
+            O::DeleteBucket { .. } => store.delete_bucket(permit, draft.record(|()| None)).await.map(|()| Answer::Done),
+            O::PutBucketVersioning { .. } => {
+                store.put_bucket_versioning(permit, draft.record(|()| None)).await.map(|()| Answer::Done)
+            }
+            O::PutObject { .. } => self.put_object(session, permit, payload, draft).await,
+            O::GetObject { .. } | O::HeadObject { .. } => self.get_object(permit),
+            O::DeleteObject { .. } => {
+                let record = draft.record(|deleted: &fastness_store::Deleted| deleted.version.clone());
+                store.delete_object(permit, moment, record).await.map(Answer::Deleted)
+            }
+            O::DeleteObjects { .. } => self.delete_objects(permit, moment, draft).await,
+            O::CopyObject { .. } => self.copy_object(session, permit, draft).await,
+            O::ListObjects { .. } => store.list_objects(permit).map(Answer::Listing),
+            O::ListObjectVersions { .. } => store.list_versions(permit).map(Answer::Listing),
+            O::CreateMultipartUpload { .. } => self.create_upload(session, permit, draft).await,
+            O::UploadPart { .. } => self.upload_part(session, permit, payload, draft).await,
+            O::CompleteMultipartUpload { .. } => {
+                let record = draft.record(|written: &fastness_store::Written| written.version.clone());
+                let written = store.complete_upload(permit, moment, record).await?;
+                Ok(Answer::Written(written, permit.view().session()))
+            }
+            O::AbortMultipartUpload { .. } => {
+                store.abort_upload(permit, draft.record(|()| None)).await.map(|()| Answer::Done)
+            }
+            O::ListParts { .. } => store.list_parts(permit).map(Answer::Parts),
+            O::ListMultipartUploads { .. } => store.list_uploads(permit).map(Answer::Uploads),
+            _ => self.perform_directory(session, permit, draft).await,
+        }
+    }
+}

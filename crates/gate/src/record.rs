@@ -1,0 +1,194 @@
+//! What goes into the ledger.
+
+use crate::{Context, Gate, Reason, Refusal, Session};
+use fastness_identity::{Principal, Subject};
+use fastness_label::Label;
+use fastness_ledger::{Entry, Outcome};
+use fastness_operation::{Code, ObjectTarget, Operation, Resource, VersionId, Way};
+use fastness_store::{Fault, Record};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// An entry without its outcome.
+#[derive(Debug, Clone)]
+pub(crate) struct Draft {
+    label: Label,
+    entry: Entry,
+    /// Whether a write's turn took the entry.
+    recorded: Arc<AtomicBool>,
+}
+
+impl Draft {
+    pub(crate) fn new(gate: &Gate, session: &Session, operation: &Operation) -> Self {
+        let mut draft = Self::of(gate, session.subject(), session.context());
+        operation.service().clone_into(&mut draft.entry.service);
+        operation.name().clone_into(&mut draft.entry.operation);
+        draft.entry.resources = resources(operation);
+        draft
+    }
+
+    pub(crate) fn malformed(gate: &Gate, session: &Session, what: &str) -> Self {
+        let mut draft = Self::of(gate, session.subject(), session.context());
+        draft.entry.resources = vec![what.chars().take(256).collect()];
+        draft
+    }
+
+    pub(crate) fn unauthenticated(gate: &Gate, context: &Context, claimed: &str) -> Self {
+        let labels = gate.store.labels();
+        let mut entry = blank(context);
+        entry.key = claimed.chars().take(128).collect();
+        entry.label = gate.banner(labels.ceiling());
+        Self { label: labels.ceiling(), entry, recorded: Arc::default() }
+    }
+
+    fn of(gate: &Gate, subject: &Subject, context: &Context) -> Self {
+        let mut entry = blank(context);
+        entry.principal = match subject.principal() {
+            Principal::Operator => "operator".to_owned(),
+            Principal::User { name, path, .. } => format!("user{path}{name}"),
+        };
+        entry.account = subject.account().map(|account| account.to_string()).unwrap_or_default();
+        entry.key = subject.key().to_string();
+        entry.label = gate.banner(subject.session());
+        entry.nationality = subject.nationality().unwrap_or_default().to_owned();
+        Self { label: subject.session(), entry, recorded: Arc::default() }
+    }
+
+    /// Whose partition keeps the entry.
+    pub(crate) const fn label(&self) -> Label {
+        self.label
+    }
+
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.recorded.load(Ordering::Acquire)
+    }
+
+    /// The entry of something done, naming what it made.
+    pub(crate) fn done(&self, made: Option<String>) -> Vec<u8> {
+        self.with(Outcome::Done(made))
+    }
+
+    /// The entry of a refusal.
+    pub(crate) fn refused(&self, reason: Reason, code: &str) -> Vec<u8> {
+        self.with(Outcome::Refused(reason.as_str().to_owned(), code.to_owned()))
+    }
+
+    fn with(&self, outcome: Outcome) -> Vec<u8> {
+        Entry { outcome, ..self.entry.clone() }.encode()
+    }
+
+    /// Makes the entry of a write inside its turn; `made` names what it made.
+    pub(crate) fn record<T: 'static>(&self, made: fn(&T) -> Option<String>) -> Record<T> {
+        self.record_outcome(move |value| Outcome::Done(made(value)))
+    }
+
+    /// The same, for a write with an outcome of its own form.
+    pub(crate) fn record_outcome<T: 'static>(&self, outcome: impl FnOnce(&T) -> Outcome + Send + 'static) -> Record<T> {
+        let draft = self.clone();
+        Box::new(move |result| {
+            draft.recorded.store(true, Ordering::Release);
+            match result {
+                Ok(value) => draft.with(outcome(value)),
+                Err(fault) => draft.with(refused_outcome(fault)),
+            }
+        })
+    }
+}
+
+pub(crate) fn refused_outcome(fault: &Fault) -> Outcome {
+    let refusal = refusal(fault.clone());
+    Outcome::Refused(refusal.reason.as_str().to_owned(), refusal.code.as_str().to_owned())
+}
+
+fn blank(context: &Context) -> Entry {
+    Entry {
+        time_ms: context.moment.now_ms,
+        request: context.request,
+        service: String::new(),
+        operation: String::new(),
+        principal: String::new(),
+        account: String::new(),
+        key: String::new(),
+        label: String::new(),
+        nationality: String::new(),
+        resources: Vec::new(),
+        outcome: Outcome::Done(None),
+        source: context.source.clone(),
+    }
+}
+
+fn resources(operation: &Operation) -> Vec<String> {
+    let version = |id: &Option<VersionId>| match id {
+        Some(id) => format!("?versionId={}", id.as_str().chars().take(128).collect::<String>()),
+        None => String::new(),
+    };
+    let target = |way: &str, target: &ObjectTarget| {
+        format!("{way} {}/{}{}", target.bucket, target.key, version(&target.version))
+    };
+    match operation {
+        Operation::GetObject { target: object, .. } | Operation::HeadObject { target: object, .. } => {
+            vec![target("read", object)]
+        }
+        Operation::DeleteObject { target: object } => vec![target("write", object)],
+        Operation::DeleteObjects { bucket, objects } => {
+            objects.iter().map(|(key, id)| format!("write {bucket}/{key}{}", version(id))).collect()
+        }
+        Operation::CopyObject { source, bucket, key, .. } => {
+            vec![target("read", &source.target), format!("write {bucket}/{key}")]
+        }
+        Operation::TagUser { user, tags } => {
+            let tags: Vec<String> = tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            vec![format!("write user/{user} {}", tags.join(" "))]
+        }
+        Operation::UntagUser { user, keys } => vec![format!("write user/{user} -{}", keys.join(" -"))],
+        Operation::UpdateAccessKey { key, active, .. } => vec![format!("write key/{key} active={active}")],
+        Operation::DeleteAccessKey { key, .. } => vec![format!("write key/{key}")],
+        Operation::CreateKeyAt { marking } | Operation::AllowLabel { marking } => {
+            vec![format!("write label {}", marking.chars().take(256).collect::<String>())]
+        }
+        _ => operation.touches().iter().map(|(way, resource)| plain(*way, resource)).collect(),
+    }
+}
+
+fn plain(way: Way, resource: &Resource) -> String {
+    let way = match way {
+        Way::Read => "read",
+        Way::Write => "write",
+    };
+    match resource {
+        Resource::Bucket(bucket) => format!("{way} {bucket}"),
+        Resource::Object(bucket, key) => format!("{way} {bucket}/{key}"),
+        Resource::OwnBuckets => format!("{way} buckets"),
+        Resource::User(Some(user)) => format!("{way} user/{user}"),
+        Resource::User(None) => format!("{way} own user"),
+        Resource::OwnUsers => format!("{way} users"),
+        Resource::Accounts => format!("{way} accounts"),
+        Resource::Labels => format!("{way} labels"),
+    }
+}
+
+pub(crate) const fn is_failure(fault: &Fault) -> bool {
+    matches!(fault, Fault::Failed(_))
+}
+
+/// What the caller is told of a fault; a failure's own text stays with us.
+pub(crate) fn refusal(fault: Fault) -> Refusal {
+    match fault {
+        Fault::Failed(text) => {
+            tracing::error!(fault = %text, "a request failed");
+            let message = "We encountered an internal error. Please try again.";
+            Refusal::new(Code::InternalError, Reason::Fault, message)
+        }
+        Fault::Refused { code, message, marker } => {
+            let reason = match code {
+                Code::NoSuchBucket | Code::NoSuchKey | Code::NoSuchVersion | Code::NoSuchUpload | Code::NoSuchEntity => {
+                    Reason::NotInView
+                }
+                Code::AccessDenied => Reason::Mandatory,
+                Code::InternalError | Code::SlowDown | Code::InsufficientStorage => Reason::Fault,
+                _ => Reason::Request,
+            };
+            Refusal { code, message, reason, marker }
+        }
+    }
+}

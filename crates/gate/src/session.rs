@@ -1,0 +1,88 @@
+//! One request's surroundings: its clock and chance, where it came from, whose session it is in.
+
+use fastness_identity::Subject;
+use fastness_operation::{AccessKeyId, Moment};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use std::fmt::Debug;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Where clocks and randomness come from.
+pub trait Environment: Send + Sync + Debug + 'static {
+    /// The moment of one request; `key` is the access key that it claims, if any.
+    fn moment(&self, key: Option<&AccessKeyId>) -> Moment;
+}
+
+/// The system's clock and its generator.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemEnvironment;
+
+impl Environment for SystemEnvironment {
+    fn moment(&self, _: Option<&AccessKeyId>) -> Moment {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Moment { now_ms: i64::try_from(now.as_millis()).unwrap_or(i64::MAX), seed: rand::rng().random() }
+    }
+}
+
+/// A request before anybody is known.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Its clock and chance.
+    pub moment: Moment,
+    /// The id that its answer carries.
+    pub request: [u8; 8],
+    /// Where it came from.
+    pub source: String,
+}
+
+impl Context {
+    pub(crate) fn new(moment: Moment, source: String) -> Self {
+        // Apart from the generator that draws identifiers from the same seed.
+        let mut seed = moment.seed;
+        seed.iter_mut().for_each(|byte| *byte ^= 0x5c);
+        Self { moment, request: StdRng::from_seed(seed).random(), source }
+    }
+
+    /// The request's id as the answer's header writes it.
+    #[must_use]
+    pub fn request_id(&self) -> String {
+        hex::encode_upper(self.request)
+    }
+}
+
+/// A request whose signature was checked: its subject and its surroundings.
+#[derive(Debug)]
+pub struct Session {
+    subject: Subject,
+    context: Context,
+    reached_gate: AtomicBool,
+}
+
+impl Session {
+    pub(crate) const fn new(subject: Subject, context: Context) -> Self {
+        Self { subject, context, reached_gate: AtomicBool::new(false) }
+    }
+
+    /// Who asks.
+    #[must_use]
+    pub const fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// The request's surroundings.
+    #[must_use]
+    pub const fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// Whether the request became an operation: then the gate recorded what came of it.
+    #[must_use]
+    pub fn was_handled(&self) -> bool {
+        self.reached_gate.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn reached_gate(&self) {
+        self.reached_gate.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,105 @@
+//! What an entry holds.
+
+use serde::{Deserialize, Serialize};
+
+/// What came of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// It was done; for a write, what it made (a version's id, an upload's, a key's).
+    Done(Option<String>),
+    /// It was refused: the reason's kind, AWS's code.
+    Refused(String, String),
+    /// Several things were asked at once: one outcome each, in the order of the resources.
+    Each(Vec<Self>),
+}
+
+/// One request in the ledger. Fields are CloudTrail's in substance; labels and duties are ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Milliseconds since 1970.
+    pub time_ms: i64,
+    /// The id that the answer carried.
+    pub request: [u8; 8],
+    /// The service (`s3`, `iam`, …).
+    pub service: String,
+    /// The operation; empty when none was recognized.
+    pub operation: String,
+    /// Who: the ARN's tail (`user/…`), `operator`, or what an unproven credential claimed.
+    pub principal: String,
+    /// The principal's account, 12 digits; empty if none.
+    pub account: String,
+    /// The key that signed, or was claimed.
+    pub key: String,
+    /// The session's label.
+    pub label: String,
+    /// The nationality, if the principal has one.
+    pub nationality: String,
+    /// The resources, as `read bucket/key` or `write bucket/key`, with `?versionId=…` where one was named.
+    pub resources: Vec<String>,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Where from.
+    pub source: String,
+}
+
+/// An entry that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EntryError {
+    /// Written by a newer program, or damaged.
+    #[error("the entry has format {0}, this program reads format 1")]
+    Format(u8),
+    /// Its bytes do not make an entry.
+    #[error("the entry is malformed")]
+    Malformed,
+}
+
+const FORMAT: u8 = 1;
+
+impl Entry {
+    /// The entry's bytes: a format byte, then postcard.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        // An entry is plain data without maps or floats: writing it to memory does not fail.
+        postcard::to_extend(self, vec![FORMAT]).unwrap_or_else(|_| vec![FORMAT])
+    }
+
+    /// Reads an entry's bytes.
+    ///
+    /// # Errors
+    /// [`EntryError`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, EntryError> {
+        match bytes.split_first() {
+            Some((&FORMAT, rest)) => postcard::from_bytes(rest).map_err(|_| EntryError::Malformed),
+            Some((format, _)) => Err(EntryError::Format(*format)),
+            None => Err(EntryError::Malformed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_reads_back_and_damage_does_not() {
+        let entry = Entry {
+            time_ms: 1,
+            request: [7; 8],
+            service: "s3".into(),
+            operation: "PutObject".into(),
+            principal: "user/ann".into(),
+            account: "123456789012".into(),
+            key: "AKIAEXAMPLEEXAMPLE12".into(),
+            label: "SECRET".into(),
+            nationality: "USA".into(),
+            resources: vec!["write b/k".into()],
+            outcome: Outcome::Each(vec![Outcome::Done(None), Outcome::Refused("request".into(), "NoSuchKey".into())]),
+            source: "127.0.0.1".into(),
+        };
+        let bytes = entry.encode();
+        assert_eq!(Entry::decode(&bytes).unwrap(), entry);
+        assert_eq!(Entry::decode(&[]), Err(EntryError::Malformed));
+        assert_eq!(Entry::decode(&[9, 9]), Err(EntryError::Format(9)));
+        assert_eq!(Entry::decode(bytes.get(..bytes.len() - 1).unwrap()), Err(EntryError::Malformed));
+    }
+}
