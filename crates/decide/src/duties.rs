@@ -30,7 +30,9 @@ pub(crate) fn check(subject: &Subject, operation: &Operation, labels: &RegionLab
         O::CreateUser { tags, .. } => {
             duty(subject, &[Duty::Administrator])?;
             if tags.keys().any(|key| reserved(key)) {
-                return denied("clearance, nationality, label and duty are set by the officer: tag the user afterwards");
+                return denied(
+                    "clearance, nationality, label and duty are set by the officer: tag the user afterwards",
+                );
             }
             at_floor()
         }

@@ -179,7 +179,11 @@ impl Refusal {
 pub fn admit(subject: &Subject, operation: &Operation, labels: &RegionLabels) -> Result<View, Refusal> {
     let session = subject.session();
     if !labels.holds(session) || !labels.could_hold(session) {
-        return Err(Refusal::new(Code::AccessDenied, Reason::Mandatory, "the session's label is not one of this region"));
+        return Err(Refusal::new(
+            Code::AccessDenied,
+            Reason::Mandatory,
+            "the session's label is not one of this region",
+        ));
     }
     duties::check(subject, operation, labels)?;
     let visible = labels.held().iter().copied().filter(|label| label.is_dominated_by(session)).collect();
@@ -213,7 +217,8 @@ pub fn decide(
             }
             Some(bucket) if Some(bucket.account) == subject.account() && bucket.name == name => buckets.push(bucket),
             Some(_) if matches!(operation, Operation::CreateBucket { .. }) => {
-                let message = "The requested bucket name is not available. Please select a different name and try again.";
+                let message =
+                    "The requested bucket name is not available. Please select a different name and try again.";
                 return Err(Refusal::new(Code::BucketAlreadyExists, Reason::Ownership, message));
             }
             Some(_) => return Err(Refusal::new(Code::AccessDenied, Reason::Ownership, "Access Denied")),

@@ -26,7 +26,9 @@ pub(crate) fn check(policy: &Policy, session: Label, attributes: &Attributes) ->
     let (says, writes) = (policy.banner(marking.label()), policy.banner(session));
     Err(Fault::refused(
         Code::AccessDenied,
-        format!("the metadata `{NAME}` says `{says}`, but this session writes at `{writes}`; use a session at that label"),
+        format!(
+            "the metadata `{NAME}` says `{says}`, but this session writes at `{writes}`; use a session at that label"
+        ),
     ))
 }
 

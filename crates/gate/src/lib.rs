@@ -17,8 +17,8 @@ mod perform;
 mod record;
 mod session;
 
-pub use authenticate::Unauthenticated;
 pub use answer::{Answer, ObjectAnswer};
+pub use authenticate::Unauthenticated;
 pub use fastness_decide::{Reason, Refusal};
 pub use payload::{Expected, ExpectedChecksum, Payload};
 pub use session::{Context, Environment, Session, SystemEnvironment};
@@ -49,6 +49,11 @@ impl Gate {
     #[must_use]
     pub fn region(&self) -> &str {
         &self.region
+    }
+
+    /// Commits what is queued and stops the store.
+    pub fn close(&self) {
+        self.store.close();
     }
 
     /// The marking of a label, for whoever renders one.

@@ -181,9 +181,11 @@ pub(crate) fn refusal(fault: Fault) -> Refusal {
         }
         Fault::Refused { code, message, marker } => {
             let reason = match code {
-                Code::NoSuchBucket | Code::NoSuchKey | Code::NoSuchVersion | Code::NoSuchUpload | Code::NoSuchEntity => {
-                    Reason::NotInView
-                }
+                Code::NoSuchBucket
+                | Code::NoSuchKey
+                | Code::NoSuchVersion
+                | Code::NoSuchUpload
+                | Code::NoSuchEntity => Reason::NotInView,
                 Code::AccessDenied => Reason::Mandatory,
                 Code::InternalError | Code::SlowDown | Code::InsufficientStorage => Reason::Fault,
                 _ => Reason::Request,

@@ -87,7 +87,12 @@ impl Subject {
     ///
     /// # Errors
     /// [`SessionError`] when the key is inactive, its user is gone, or its label exceeds what the user may have now.
-    pub fn open(policy: &Policy, labels: &RegionLabels, key: &AccessKey, user: Option<&User>) -> Result<Self, SessionError> {
+    pub fn open(
+        policy: &Policy,
+        labels: &RegionLabels,
+        key: &AccessKey,
+        user: Option<&User>,
+    ) -> Result<Self, SessionError> {
         if !key.active {
             return Err(SessionError::Inactive);
         }

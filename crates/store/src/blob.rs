@@ -78,12 +78,6 @@ impl BlobWriter {
         self.fill(data)
     }
 
-    /// Bytes pushed so far.
-    #[must_use]
-    pub fn length(&self) -> u64 {
-        self.length
-    }
-
     /// Pads, seals the last frame, makes the file durable, and returns the value's length. The file's name
     /// becomes durable with its folder, which is for the caller to sync.
     ///
@@ -178,12 +172,6 @@ impl BlobReader {
             length: plain_length,
             padded: padded_length(plain_length),
         })
-    }
-
-    /// The value's length.
-    #[must_use]
-    pub fn length(&self) -> u64 {
-        self.length
     }
 
     /// Fills `out` with at most `length` bytes from `offset` on, fewer where the value ends. One call to the

@@ -2,7 +2,10 @@
 
 use crate::records::{self, State};
 use crate::{Chain, Fault};
-use redb::{Database, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::{
+    Database, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition,
+    WriteTransaction,
+};
 
 /// A table from bytes to bytes.
 pub(crate) type Rows = TableDefinition<'static, &'static [u8], &'static [u8]>;
@@ -75,9 +78,7 @@ pub(crate) struct Turn<'t> {
 /// Begins a transaction that is durable when its commit returns.
 pub(crate) fn begin(database: &Database) -> Result<WriteTransaction, Fault> {
     let mut transaction = database.begin_write()?;
-    transaction
-        .set_durability(Durability::Immediate)
-        .map_err(|error| Fault::failed("setting durability", error))?;
+    transaction.set_durability(Durability::Immediate).map_err(|error| Fault::failed("setting durability", error))?;
     Ok(transaction)
 }
 
@@ -139,11 +140,14 @@ impl<'t> Turn<'t> {
     }
 }
 
-/// The rows of a table that start with a prefix; the first of them, with its key.
+/// A row's key and value, copied.
+pub(crate) type OwnedRow = (Vec<u8>, Vec<u8>);
+
+/// The first row of a table that starts with a prefix.
 pub(crate) fn first_row(
     table: &impl ReadableTable<&'static [u8], &'static [u8]>,
     prefix: &[u8],
-) -> Result<Option<(Vec<u8>, Vec<u8>)>, Fault> {
+) -> Result<Option<OwnedRow>, Fault> {
     let mut range = table.range::<&[u8]>(prefix..)?;
     match range.next() {
         None => Ok(None),

@@ -75,9 +75,7 @@ impl Content {
             let read = ahead?;
             let bytes = match read {
                 Read::Ready(bytes) => Ok(bytes),
-                Read::Under(task) => {
-                    task.await.unwrap_or_else(|error| Err(Fault::failed("reading a value", error)))
-                }
+                Read::Under(task) => task.await.unwrap_or_else(|error| Err(Fault::failed("reading a value", error))),
             };
             let ahead = if bytes.is_ok() { next_read(&mut steps) } else { None };
             Some((bytes, (steps, ahead)))

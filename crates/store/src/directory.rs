@@ -23,10 +23,7 @@ fn fault(error: impl std::fmt::Display) -> DirectoryFault {
     DirectoryFault(error.to_string())
 }
 
-fn get(
-    rows: &impl ReadableTable<&'static [u8], &'static [u8]>,
-    key: &str,
-) -> Result<Option<Vec<u8>>, DirectoryFault> {
+fn get(rows: &impl ReadableTable<&'static [u8], &'static [u8]>, key: &str) -> Result<Option<Vec<u8>>, DirectoryFault> {
     Ok(rows.get(key.as_bytes()).map_err(fault)?.map(|guard| guard.value().to_vec()))
 }
 

@@ -180,8 +180,8 @@ impl Merge {
         lowest.starts_with(prefix).then(|| lowest.clone())
     }
 
-    fn each_at(&mut self, key: &str, mut act: impl FnMut(&mut Walk) -> Result<(), Fault>) -> Result<(), Fault> {
-        self.walks.iter_mut().filter(|walk| walk.head.as_deref() == Some(key)).try_for_each(|walk| act(walk))
+    fn each_at(&mut self, key: &str, act: impl FnMut(&mut Walk) -> Result<(), Fault>) -> Result<(), Fault> {
+        self.walks.iter_mut().filter(|walk| walk.head.as_deref() == Some(key)).try_for_each(act)
     }
 
     fn skip_prefix(&mut self, prefix: &str) -> Result<(), Fault> {
@@ -202,7 +202,14 @@ fn is_folded(listing: &Listing, marker: &str) -> bool {
     marker.starts_with(&listing.prefix) && fold(listing, marker) == Some(marker)
 }
 
-fn listed(snapshot: &Snapshot, slice: usize, key: &str, id: &str, latest: bool, record: VersionRecord) -> Option<Listed> {
+fn listed(
+    snapshot: &Snapshot,
+    slice: usize,
+    key: &str,
+    id: &str,
+    latest: bool,
+    record: VersionRecord,
+) -> Option<Listed> {
     let label = snapshot.slices.get(slice)?.partition.label;
     let content = record.object.map(|ObjectRecord { etag, size, .. }| (etag, size));
     let (key, version) = (key.to_owned(), id.to_owned());

@@ -33,11 +33,7 @@ impl Store {
     ///
     /// # Errors
     /// A failure; a damaged page is one.
-    pub fn read_log(
-        &self,
-        label: Label,
-        mut see: impl FnMut(u64, &[u8], &[u8]) -> bool,
-    ) -> Result<(), Fault> {
+    pub fn read_log(&self, label: Label, mut see: impl FnMut(u64, &[u8], &[u8]) -> bool) -> Result<(), Fault> {
         let reading = self.partition(label)?.read()?;
         for row in reading.log()?.iter()? {
             let (number, value) = row?;

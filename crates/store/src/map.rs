@@ -108,8 +108,7 @@ impl RegionMap {
         let text = policy.banner(label);
         let entry = self.partitions.iter().find(|entry| entry.label == text);
         let entry = entry.ok_or_else(|| Fault::failed(context, "the map does not list its label"))?;
-        let key =
-            root.unwrap_partition(&entry.folder, &entry.key).map_err(|error| Fault::failed(context, error))?;
+        let key = root.unwrap_partition(&entry.folder, &entry.key).map_err(|error| Fault::failed(context, error))?;
         let folder = format!("partitions/{}", entry.folder);
         disk.create_folder(&folder).map_err(|error| Fault::failed(context, error))?;
         disk.sync_folder("partitions").map_err(|error| Fault::failed(context, error))?;
@@ -203,8 +202,7 @@ impl Store {
             partitions.push(map.open_partition(disk.as_ref(), &root, &policy, *held, &chain, Stage::Made)?);
         }
         let open = OpenPartitions { labels: Arc::new(labels), partitions };
-        let inner =
-            Inner { disk, root, policy, chain, map: Mutex::new(map), open: RwLock::new(Arc::new(open)) };
+        let inner = Inner { disk, root, policy, chain, map: Mutex::new(map), open: RwLock::new(Arc::new(open)) };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -230,7 +228,8 @@ impl Store {
         if slot.find(label).is_some() {
             return Ok(());
         }
-        let partition = map.open_partition(inner.disk.as_ref(), &inner.root, &inner.policy, label, &inner.chain, Stage::Made)?;
+        let partition =
+            map.open_partition(inner.disk.as_ref(), &inner.root, &inner.policy, label, &inner.chain, Stage::Made)?;
         let held = slot.labels.held().iter().copied().chain([label]);
         let labels = RegionLabels::new(&inner.policy, slot.labels.floor(), slot.labels.ceiling(), held);
         let partitions = slot.partitions.iter().cloned().chain([partition]).collect();

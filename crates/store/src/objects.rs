@@ -99,7 +99,8 @@ fn check_write(conditions: &Conditions, latest: Option<&VersionRecord>) -> Resul
 /// Whether a read's conditions hold (RFC 9110, section 13.2.2).
 fn check_read(conditions: &Conditions, info: &ObjectInfo) -> Result<(), Fault> {
     let modified_s = info.modified_ms.div_euclid(1000);
-    let failed = || Fault::refused(Code::PreconditionFailed, "At least one of the pre-conditions you specified did not hold");
+    let failed =
+        || Fault::refused(Code::PreconditionFailed, "At least one of the pre-conditions you specified did not hold");
     let unchanged = || Fault::refused(Code::NotModified, "Not Modified");
     if let Some(wanted) = &conditions.if_match {
         if !wanted.matches(&info.etag) {
@@ -377,7 +378,12 @@ impl Store {
     ///
     /// # Errors
     /// `NoSuchBucket`, `AccessDenied` for a version at a lower label, or a failure.
-    pub async fn delete_object(&self, permit: &Permit, moment: Moment, record: Record<Deleted>) -> Result<Deleted, Fault> {
+    pub async fn delete_object(
+        &self,
+        permit: &Permit,
+        moment: Moment,
+        record: Record<Deleted>,
+    ) -> Result<Deleted, Fault> {
         let Operation::DeleteObject { target } = permit.operation() else { return Err(Fault::mismatch()) };
         let (store, view, target) = (self.clone(), permit.view().clone(), target.clone());
         let bucket = permit.bucket(&target.bucket).cloned().ok_or_else(no_such_bucket)?;
@@ -424,9 +430,8 @@ impl Store {
 fn find(snapshot: &Snapshot, bucket: &BucketInView, target: &ObjectTarget) -> Result<Found, Fault> {
     match &target.version {
         None => snapshot.latest(bucket, target.key.as_str())?.ok_or_else(no_such_key),
-        Some(id) => snapshot.version(bucket, target.key.as_str(), id)?.ok_or_else(|| {
-            Fault::refused(Code::NoSuchVersion, "The specified version does not exist.")
-        }),
+        Some(id) => snapshot
+            .version(bucket, target.key.as_str(), id)?
+            .ok_or_else(|| Fault::refused(Code::NoSuchVersion, "The specified version does not exist.")),
     }
 }
-

@@ -105,7 +105,7 @@ struct Digests {
 
 /// One of S3's checksums, running.
 pub(crate) enum ChecksumHasher {
-    Crc(ChecksumAlgorithm, crc_fast::Digest),
+    Crc(ChecksumAlgorithm, Box<crc_fast::Digest>),
     Sha(ChecksumAlgorithm, digest::Context),
 }
 
@@ -113,12 +113,10 @@ impl ChecksumHasher {
     pub(crate) fn new(algorithm: ChecksumAlgorithm) -> Self {
         use crc_fast::CrcAlgorithm as Crc;
         match algorithm {
-            ChecksumAlgorithm::Crc32 => Self::Crc(algorithm, crc_fast::Digest::new(Crc::Crc32IsoHdlc)),
-            ChecksumAlgorithm::Crc32c => Self::Crc(algorithm, crc_fast::Digest::new(Crc::Crc32Iscsi)),
-            ChecksumAlgorithm::Crc64Nvme => Self::Crc(algorithm, crc_fast::Digest::new(Crc::Crc64Nvme)),
-            ChecksumAlgorithm::Sha1 => {
-                Self::Sha(algorithm, digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY))
-            }
+            ChecksumAlgorithm::Crc32 => Self::Crc(algorithm, Box::new(crc_fast::Digest::new(Crc::Crc32IsoHdlc))),
+            ChecksumAlgorithm::Crc32c => Self::Crc(algorithm, Box::new(crc_fast::Digest::new(Crc::Crc32Iscsi))),
+            ChecksumAlgorithm::Crc64Nvme => Self::Crc(algorithm, Box::new(crc_fast::Digest::new(Crc::Crc64Nvme))),
+            ChecksumAlgorithm::Sha1 => Self::Sha(algorithm, digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY)),
             ChecksumAlgorithm::Sha256 => Self::Sha(algorithm, digest::Context::new(&digest::SHA256)),
         }
     }
@@ -304,9 +302,10 @@ fn write_blob(
 
 fn disk_fault(error: &std::io::Error) -> Fault {
     match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-            Fault::refused(Code::InsufficientStorage, "the disk has no room for more data; free some space and try again")
-        }
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Fault::refused(
+            Code::InsufficientStorage,
+            "the disk has no room for more data; free some space and try again",
+        ),
         _ => Fault::failed("writing a value", error),
     }
 }

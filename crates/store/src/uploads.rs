@@ -46,7 +46,12 @@ pub struct PartPage {
     pub checksum: Option<ChecksumAlgorithm>,
 }
 
-fn upload_row(turn: &Turn<'_>, bucket: &Bucket, key: &ObjectKey, id: &UploadId) -> Result<(Vec<u8>, UploadRecord), Fault> {
+fn upload_row(
+    turn: &Turn<'_>,
+    bucket: &Bucket,
+    key: &ObjectKey,
+    id: &UploadId,
+) -> Result<(Vec<u8>, UploadRecord), Fault> {
     let own = find_own(turn, bucket)?.ok_or_else(no_such_upload)?;
     let row = keys::upload(own.id, key.as_str(), id.as_str());
     let record = turn.uploads.get(row.as_slice())?.map(|guard| decode(guard.value())).transpose()?;
@@ -186,8 +191,14 @@ impl Store {
     ///
     /// # Errors
     /// `NoSuchUpload`, `InvalidPart`, `InvalidPartOrder`, `EntityTooSmall`, `PreconditionFailed`, or a failure.
-    pub async fn complete_upload(&self, permit: &Permit, moment: Moment, record: Record<Written>) -> Result<Written, Fault> {
-        let Operation::CompleteMultipartUpload { bucket: name, key, upload, parts, conditions } = permit.operation() else {
+    pub async fn complete_upload(
+        &self,
+        permit: &Permit,
+        moment: Moment,
+        record: Record<Written>,
+    ) -> Result<Written, Fault> {
+        let Operation::CompleteMultipartUpload { bucket: name, key, upload, parts, conditions } = permit.operation()
+        else {
             return Err(Fault::mismatch());
         };
         let (store, view, key, upload) = (self.clone(), permit.view().clone(), key.clone(), upload.clone());

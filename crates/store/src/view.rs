@@ -6,7 +6,7 @@ use crate::partition::Partition;
 use crate::records::{BucketRecord, VersionRecord, decode};
 use crate::{catalog, keys};
 use fastness_decide::{Bucket, View};
-use fastness_operation::{BucketName, Versioning, VersionId};
+use fastness_operation::{BucketName, VersionId, Versioning};
 use redb::ReadableTable;
 use std::sync::Arc;
 

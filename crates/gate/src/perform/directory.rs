@@ -88,7 +88,8 @@ impl Gate {
                 store.change_directory(permit, act, record).await.map(|user| Answer::User(Box::new(user)))
             }
             O::DeleteUser { user } => {
-                let act = move |rows: &mut dyn fastness_identity::DirectoryChange| rules::delete_user(rows, account, &user);
+                let act =
+                    move |rows: &mut dyn fastness_identity::DirectoryChange| rules::delete_user(rows, account, &user);
                 store.change_directory(permit, act, draft.record(|()| None)).await.map(done)
             }
             O::TagUser { user, tags } => {

@@ -27,8 +27,7 @@ impl Gate {
         let received = self.store.receive(permit, stream, expected.algorithm()).await?;
         expected.check(&received)?;
         let moment = session.context().moment;
-        let written =
-            self.store.put_object(permit, received, attributes.clone(), moment, draft.record(made)).await?;
+        let written = self.store.put_object(permit, received, attributes.clone(), moment, draft.record(made)).await?;
         Ok(Answer::Written(written, label))
     }
 

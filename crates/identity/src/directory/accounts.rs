@@ -51,7 +51,10 @@ pub fn create_account(
     moment: &Moment,
 ) -> Result<NewAccount, DirectoryError> {
     if directory.get(&name_row(&name))?.is_some() {
-        return refused(Code::EntityAlreadyExists, format!("there is or was an account `{name}`; names are never reused"));
+        return refused(
+            Code::EntityAlreadyExists,
+            format!("there is or was an account `{name}`; names are never reused"),
+        );
     }
     let mut rng = chance(moment);
     let number = loop {

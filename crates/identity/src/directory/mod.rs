@@ -9,9 +9,7 @@ mod labels;
 mod users;
 
 pub use accounts::{Account, NewAccount, create_account, create_operator, list_accounts};
-pub use keys::{
-    AccessKey, Holder, KEYS_PER_USER_MAX, create_key, delete_key, find_key, list_keys, update_key,
-};
+pub use keys::{AccessKey, Holder, KEYS_PER_USER_MAX, create_key, delete_key, find_key, list_keys, update_key};
 pub use labels::{allow_label, held_labels};
 pub use users::{
     RESERVED_TAGS, TAGS_PER_USER_MAX, User, create_user, delete_user, find_user, list_users, tag_user, untag_user,
@@ -91,8 +89,7 @@ fn write<T: Serialize>(
     key: &str,
     value: &T,
 ) -> Result<(), DirectoryError> {
-    let bytes =
-        postcard::to_stdvec(value).map_err(|error| DirectoryFault(format!("row `{key}`: {error}")))?;
+    let bytes = postcard::to_stdvec(value).map_err(|error| DirectoryFault(format!("row `{key}`: {error}")))?;
     Ok(directory.put(key, &bytes)?)
 }
 

@@ -84,7 +84,10 @@ impl User {
         }
         if label != policy.lowest() {
             let Some(code) = self.tags.get("nationality") else {
-                return Err(format!("the user `{}` has no nationality; the officer sets the tag `nationality`", self.name));
+                return Err(format!(
+                    "the user `{}` has no nationality; the officer sets the tag `nationality`",
+                    self.name
+                ));
             };
             let country = policy.country(code).map_err(|error| format!("the tag `nationality`: {error}"))?;
             if !policy.releasable_to(label, country) {
@@ -92,7 +95,9 @@ impl User {
             }
         }
         if !labels.holds(label) {
-            return Err(format!("this region does not hold the label `{text}`; the officer adds it with `fastness label allow`"));
+            return Err(format!(
+                "this region does not hold the label `{text}`; the officer adds it with `fastness label allow`"
+            ));
         }
         Ok(())
     }
@@ -213,9 +218,9 @@ pub fn tag_user(
         let wrong = match key.as_str() {
             "clearance" | "label" => policy.label(value).err().map(|error| error.to_string()),
             "nationality" => policy.country(value).err().map(|error| error.to_string()),
-            "duty" if Duty::parse(value).is_none() => Some(format!(
-                "`{value}` is not a duty; duties: administrator, officer, reviewer, auditor, contracting"
-            )),
+            "duty" if Duty::parse(value).is_none() => {
+                Some(format!("`{value}` is not a duty; duties: administrator, officer, reviewer, auditor, contracting"))
+            }
             _ => None,
         };
         if let Some(wrong) = wrong {

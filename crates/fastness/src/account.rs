@@ -1,0 +1,63 @@
+//! `fastness account`: what the region's operator does.
+
+use crate::arguments::{AccountCommand, Place};
+use crate::client::{Client, Credential};
+use crate::place;
+use comfy_table::{Table, presets};
+use fastness_region::OperatorKey;
+use serde_json::{Value, json};
+
+/// Runs the command.
+pub async fn run(command: AccountCommand) -> anyhow::Result<()> {
+    match command {
+        AccountCommand::Create { name, json, place } => {
+            let (region, client) = operator(place)?;
+            let account = client.fastness("CreateAccount", &json!({ "name": name })).await?;
+            if json {
+                println!("{}", serde_json::to_string_pretty(&account)?);
+                return Ok(());
+            }
+            println!("account {} `{}` in {region}", text(&account, "account"), text(&account, "name"));
+            let mut table = Table::new();
+            table.load_preset(presets::UTF8_BORDERS_ONLY);
+            table.set_header(["duty", "user", "access key id", "secret access key"]);
+            for duty in ["administrator", "officer"] {
+                let key = account.get(duty).cloned().unwrap_or_default();
+                table.add_row([duty, text(&key, "user"), text(&key, "access_key_id"), text(&key, "secret_access_key")]);
+            }
+            println!("{table}\nThe secrets are not shown again.");
+        }
+        AccountCommand::List { json, place } => {
+            let (_, client) = operator(place)?;
+            let answer = client.fastness("ListAccounts", &json!({})).await?;
+            if json {
+                println!("{}", serde_json::to_string_pretty(&answer)?);
+                return Ok(());
+            }
+            let mut table = Table::new();
+            table.load_preset(presets::UTF8_BORDERS_ONLY).set_header(["account", "name", "created"]);
+            for account in answer.get("accounts").and_then(Value::as_array).into_iter().flatten() {
+                table.add_row([text(account, "account"), text(account, "name"), text(account, "created")]);
+            }
+            println!("{table}");
+        }
+    }
+    Ok(())
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn operator(place: Place) -> anyhow::Result<(String, Client)> {
+    let name = place::choose_region(&place.data, place.region)?;
+    let config = place::read_config(&place::config_file(&place.data, &name))?;
+    let key = OperatorKey::load(&place::region_folder(&place.data, &name))?;
+    let credential = Credential {
+        region: name.clone(),
+        endpoint: format!("http://{}", config.listen),
+        access_key_id: key.access_key_id,
+        secret_access_key: key.secret_access_key,
+    };
+    Ok((name, Client::new(credential)))
+}

@@ -1,0 +1,207 @@
+//! The command line, raw.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// A cloud that an organization runs itself, for data at every classification.
+#[derive(Debug, Parser)]
+#[command(name = "fastness", version, about, propagate_version = true, arg_required_else_help = true)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start three regions (unclassified, secret, top secret) on this machine, and stop them with Ctrl-C
+    Up(Up),
+    /// Run one region, as production would
+    Serve(Serve),
+    /// Make and list accounts (the region's operator does)
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// Make access keys for yourself
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Show, compare and combine markings; add labels to a region
+    #[command(subcommand)]
+    Label(LabelCommand),
+    /// Check the ledgers of regions that are stopped
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Print the completion script for a shell, e.g. `fastness completion bash > /etc/bash_completion.d/fastness`
+    Completion {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `fastness up`
+#[derive(Debug, Args)]
+pub struct Up {
+    /// The folder that holds the regions; made if missing
+    #[arg(long, env = "FASTNESS_DATA", default_value = "fastness-data")]
+    pub data: PathBuf,
+    /// The regions listen on 127.0.0.1, on the three ports after this one
+    #[arg(long, default_value_t = 9400, value_parser = clap::value_parser!(u16).range(1..=65532))]
+    pub port_base: u16,
+    /// Load a small data set with portions at several labels
+    #[arg(long)]
+    pub demo: bool,
+}
+
+/// `fastness serve`
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The region's configuration (TOML): name, data, listen, policy, floor, ceiling, labels
+    #[arg(long)]
+    pub config: PathBuf,
+    /// Stop when standard input ends: whoever started the region has gone
+    #[arg(long, hide = true)]
+    pub with_parent: bool,
+}
+
+/// Where the regions are.
+#[derive(Debug, Args)]
+pub struct Place {
+    /// The folder that `fastness up` uses
+    #[arg(long, env = "FASTNESS_DATA", default_value = "fastness-data")]
+    pub data: PathBuf,
+    /// The region; needed where the folder holds several
+    #[arg(long, env = "AWS_REGION")]
+    pub region: Option<String>,
+}
+
+/// Whose key signs.
+#[derive(Debug, Args)]
+pub struct Identity {
+    /// The folder that `fastness up` uses; its profiles are those in `aws/`, unless the AWS variables name other files
+    #[arg(long, env = "FASTNESS_DATA", default_value = "fastness-data")]
+    pub data: PathBuf,
+    /// The profile whose key signs
+    #[arg(long, env = "AWS_PROFILE")]
+    pub profile: String,
+}
+
+/// `fastness account …`
+#[derive(Debug, Subcommand)]
+pub enum AccountCommand {
+    /// Make an account, with its first administrator and its officer
+    Create {
+        /// Its name; never used again
+        name: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Where.
+        #[command(flatten)]
+        place: Place,
+    },
+    /// List the accounts of a region
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Where.
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// `fastness key …`
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make a key of your own at a label within your clearance, from a session at the region's floor
+    Create {
+        /// The session label of the new key, e.g. "SECRET//REL TO USA, GBR"
+        #[arg(long)]
+        label: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Who.
+        #[command(flatten)]
+        identity: Identity,
+    },
+}
+
+/// Which label policy reads the markings.
+#[derive(Debug, Args)]
+pub struct PolicyChoice {
+    /// `us`, `nato`, or a file with a label policy (TOML)
+    #[arg(long, default_value = "us")]
+    pub policy: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `fastness label …`
+#[derive(Debug, Subcommand)]
+pub enum LabelCommand {
+    /// Show what markings mean: banner, portion mark, who may read
+    Show {
+        /// The markings, e.g. "TOP SECRET//SI/TK" or "(S//REL TO USA, GBR)"
+        #[arg(required = true)]
+        markings: Vec<String>,
+        /// The policy.
+        #[command(flatten)]
+        policy: PolicyChoice,
+    },
+    /// Say which of two or more markings dominates the other
+    Compare {
+        /// The markings
+        #[arg(required = true, num_args = 2..)]
+        markings: Vec<String>,
+        /// The policy.
+        #[command(flatten)]
+        policy: PolicyChoice,
+    },
+    /// Combine portion markings into the banner of the whole
+    RollUp {
+        /// The markings
+        #[arg(required = true)]
+        markings: Vec<String>,
+        /// The policy.
+        #[command(flatten)]
+        policy: PolicyChoice,
+    },
+    /// Add a label to a region's closed list (its officer does)
+    Allow {
+        /// The marking
+        marking: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Who.
+        #[command(flatten)]
+        identity: Identity,
+    },
+    /// List the labels that a region holds (officer, administrator)
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Who.
+        #[command(flatten)]
+        identity: Identity,
+    },
+}
+
+/// `fastness audit …`
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Check every ledger in a folder, offline; exits with 1 when anything is wrong
+    Verify {
+        /// The folder that `fastness up` used, or one region's folder
+        folder: PathBuf,
+        /// A label policy of one's own that the region was made under
+        #[arg(long)]
+        policy_file: Option<PathBuf>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}

@@ -1,0 +1,103 @@
+//! `fastness audit`: the ledgers, checked offline.
+
+use crate::arguments::AuditCommand;
+use crate::place;
+use anyhow::{Context, bail};
+use comfy_table::{Table, presets};
+use fastness_region::{ChainReport, Policy, RegionFolder};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+struct Checked {
+    region: String,
+    report: ChainReport,
+    label: String,
+}
+
+/// Runs the command.
+pub fn run(command: AuditCommand) -> anyhow::Result<ExitCode> {
+    let AuditCommand::Verify { folder, policy_file, json } = command;
+    let bar = ProgressBar::new_spinner()
+        .with_style(ProgressStyle::with_template("{spinner} {human_pos} entries, {per_sec}")?);
+    let (mut checked, mut broken) = (Vec::new(), Vec::new());
+    for (region, path) in regions(&folder)? {
+        match verify(&region, &path, policy_file.as_deref(), &bar) {
+            Ok(reports) => checked.extend(reports),
+            Err(error) => broken.push(format!("{region}: {error:#}")),
+        }
+    }
+    bar.finish_and_clear();
+    let good = broken.is_empty() && checked.iter().all(|one| one.report.finding.is_none());
+    if json {
+        let row = |one: &Checked| {
+            json!({
+                "region": one.region,
+                "label": one.label,
+                "entries": one.report.entries,
+                "head": hex(&one.report.head),
+                "finding": one.report.finding.as_ref().map(ToString::to_string),
+            })
+        };
+        let rows: Vec<_> = checked.iter().map(row).collect();
+        println!("{}", serde_json::to_string_pretty(&json!({ "good": good, "chains": rows, "errors": broken }))?);
+    } else {
+        print(&checked, &broken);
+    }
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The regions in a folder: that of `up`, or one region's own.
+fn regions(folder: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
+    if folder.join("regions").is_dir() {
+        let names = place::regions(folder)?;
+        return Ok(names.into_iter().map(|name| (name.clone(), place::region_folder(folder, &name))).collect());
+    }
+    if !folder.join("root.key").exists() {
+        bail!("`{}` holds no regions: name the folder that `fastness up` used, or one region's", folder.display());
+    }
+    let name = folder.file_name().map_or_else(|| "region".to_owned(), |name| name.to_string_lossy().into_owned());
+    Ok(vec![(name, folder.to_owned())])
+}
+
+fn verify(region: &str, path: &Path, policy: Option<&Path>, bar: &ProgressBar) -> anyhow::Result<Vec<Checked>> {
+    let policy = load_policy(path, policy)?;
+    let folder = RegionFolder::open(path)?;
+    let store = folder.open_existing(policy.clone())?;
+    let reports = folder.verify(&store, |count| bar.inc(count));
+    store.close();
+    let checked = |report: ChainReport| {
+        let label = policy.banner(report.label);
+        Checked { region: region.to_owned(), label, report }
+    };
+    Ok(reports?.into_iter().map(checked).collect())
+}
+
+/// The policy named, else that of the region's configuration, else `us`.
+fn load_policy(path: &Path, file: Option<&Path>) -> anyhow::Result<Policy> {
+    if let Some(file) = file {
+        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+        return Policy::from_toml(&text).with_context(|| format!("the label policy in `{}`", file.display()));
+    }
+    let config = path.join("region.toml");
+    if config.exists() { Ok(place::read_config(&config)?.load_policy()?) } else { Ok(Policy::us()) }
+}
+
+fn print(checked: &[Checked], broken: &[String]) {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_BORDERS_ONLY).set_header(["region", "ledger of", "entries", "head", "verdict"]);
+    for one in checked {
+        let verdict = one.report.finding.as_ref().map_or_else(|| "good".to_owned(), ToString::to_string);
+        let head = hex(&one.report.head).chars().take(16).collect();
+        table.add_row([one.region.clone(), one.label.clone(), one.report.entries.to_string(), head, verdict]);
+    }
+    println!("{table}");
+    for error in broken {
+        println!("{error}");
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

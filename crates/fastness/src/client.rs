@@ -1,0 +1,100 @@
+//! A small client of a region's interfaces: signs, sends, reads the answer whole.
+
+use anyhow::{Context, anyhow, bail};
+use bytes::Bytes;
+use fastness_region::sign::{SignPayload, Signer};
+use http::{HeaderValue, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client as Http;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+use time::OffsetDateTime;
+
+/// A key with the region that it is for.
+#[derive(Clone)]
+pub struct Credential {
+    /// The region's name.
+    pub region: String,
+    /// `http://host:port`
+    pub endpoint: String,
+    /// The public half.
+    pub access_key_id: String,
+    /// The secret half.
+    pub secret_access_key: String,
+}
+
+/// A client of one region, with one key.
+#[derive(Clone)]
+pub struct Client {
+    http: Http<HttpConnector, Full<Bytes>>,
+    credential: Credential,
+}
+
+impl Client {
+    pub fn new(credential: Credential) -> Self {
+        Self { http: Http::builder(TokioExecutor::new()).build_http(), credential }
+    }
+
+    /// Sends one signed request; answers status and body.
+    pub async fn send(
+        &self,
+        service: &str,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, String)],
+        body: Bytes,
+    ) -> anyhow::Result<(StatusCode, Bytes)> {
+        let Credential { region, endpoint, access_key_id, secret_access_key } = &self.credential;
+        let uri: http::Uri = format!("{endpoint}{path}").parse().context("the endpoint is not an address")?;
+        let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
+        let mut request = Request::builder().method(method).uri(uri).header(http::header::HOST, authority);
+        for (name, value) in headers {
+            request = request.header(*name, HeaderValue::from_str(value)?);
+        }
+        let (mut parts, ()) = request.body(())?.into_parts();
+        let signer = Signer::new(access_key_id, secret_access_key, region, service);
+        let _chunks = signer
+            .sign(&mut parts, SignPayload::Body(&body), OffsetDateTime::now_utc())
+            .map_err(|error| anyhow!("signing: {error}"))?;
+        let request = Request::from_parts(parts, Full::new(body));
+        let answer = self.http.request(request).await.with_context(|| {
+            format!("the region {region} does not answer at {endpoint}; start it with `fastness up`")
+        })?;
+        let status = answer.status();
+        let body = answer.into_body().collect().await.context("the answer broke off")?.to_bytes();
+        Ok((status, body))
+    }
+
+    /// Calls Fastness's own interface.
+    pub async fn fastness(&self, operation: &str, input: &Value) -> anyhow::Result<Value> {
+        let headers = [
+            ("content-type", "application/x-amz-json-1.1".to_owned()),
+            ("x-amz-target", format!("Fastness.{operation}")),
+        ];
+        let body = Bytes::from(serde_json::to_vec(input)?);
+        let (status, body) = self.send("fastness", Method::POST, "/", &headers, body).await?;
+        let value: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        if status.is_success() {
+            return Ok(value);
+        }
+        let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or("unknown").to_owned();
+        bail!("{}: {}", text("__type"), text("message"))
+    }
+
+    /// Calls IAM by its query protocol; answers the XML.
+    pub async fn iam(&self, action: &str, parameters: &[(&str, &str)]) -> anyhow::Result<String> {
+        let pairs = [("Action", action), ("Version", "2010-05-08")];
+        let encode = |text: &str| {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+            let one = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+            text.bytes().map(one).collect::<String>()
+        };
+        let form: Vec<String> =
+            pairs.iter().chain(parameters).map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+        let headers = [("content-type", "application/x-www-form-urlencoded".to_owned())];
+        let (status, body) = self.send("iam", Method::POST, "/", &headers, Bytes::from(form.join("&"))).await?;
+        let text = String::from_utf8_lossy(&body).into_owned();
+        if status.is_success() { Ok(text) } else { bail!("IAM {action}: {text}") }
+    }
+}

@@ -1,0 +1,51 @@
+//! The program: `fastness up`, `serve`, and what people do with a region from the command line.
+
+mod account;
+mod arguments;
+mod audit;
+mod client;
+mod demo;
+mod key;
+mod label;
+mod people;
+mod place;
+mod profiles;
+mod serve;
+mod up;
+
+use arguments::{Arguments, Command};
+use clap::{CommandFactory, Parser};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_env("FASTNESS_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,s3s=off"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match run(arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("fastness: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    match arguments.command {
+        Command::Up(arguments) => block_on(up::run(arguments))?,
+        Command::Serve(arguments) => block_on(serve::run(arguments))?,
+        Command::Account(command) => block_on(account::run(command))?,
+        Command::Key(command) => block_on(key::run(command))?,
+        Command::Label(command) => return block_on(label::run(command)),
+        Command::Audit(command) => return audit::run(command),
+        Command::Completion { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "fastness", &mut std::io::stdout());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}

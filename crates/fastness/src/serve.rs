@@ -1,0 +1,54 @@
+//! `fastness serve`: one region in this process.
+
+use crate::arguments::Serve;
+use crate::place;
+use anyhow::Context;
+use fastness_region::{Environment, Gate, RegionFolder, RegionService, ServeError, SystemEnvironment};
+use std::io::Write;
+use std::sync::Arc;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Runs a region until SIGTERM, Ctrl-C, or (with `--with-parent`) the end of standard input.
+pub async fn run(arguments: Serve) -> anyhow::Result<()> {
+    let config = place::read_config(&arguments.config)?;
+    config.check()?;
+    let policy = config.load_policy()?;
+    // The port first: a folder is not touched for a region that could not be reached.
+    let address = config.listen;
+    let listener = TcpListener::bind(address).await.map_err(|error| ServeError::Listen { address, error })?;
+    let folder = RegionFolder::open(&config.data)?;
+    let environment = Arc::new(SystemEnvironment);
+    let store = folder.open_or_make(policy, config.setup(), environment.moment(None)).await?;
+    if !arguments.with_parent {
+        eprintln!("{}: {}", config.name, folder.describe_root());
+    }
+    let service = RegionService::new(Gate::new(store, environment));
+    let stop = stop_signal(arguments.with_parent)?;
+    println!("ready");
+    std::io::stdout().flush().context("standard output is closed")?;
+    fastness_region::serve(service, listener, stop).await;
+    Ok(())
+}
+
+fn stop_signal(with_parent: bool) -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        let parent_gone = async {
+            if !with_parent {
+                return std::future::pending::<()>().await;
+            }
+            let mut input = tokio::io::stdin();
+            let mut buffer = [0; 64];
+            while matches!(input.read(&mut buffer).await, Ok(count) if count > 0) {}
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            // Ctrl-C reaches the whole process group: a region that `up` started waits for `up` to end it.
+            _ = interrupt.recv(), if !with_parent => {}
+            () = parent_gone => {}
+        }
+    })
+}

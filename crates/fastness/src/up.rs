@@ -1,0 +1,174 @@
+//! `fastness up`: three regions as three processes, with people in them.
+
+use crate::arguments::Up;
+use crate::place::{self, Builtin, FLOOR, REGIONS};
+use crate::{demo, people, profiles};
+use anyhow::{Context, bail};
+use fastness_region::RegionConfig;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How long a region may take to become ready. Recovery after a crash reads the whole catalog.
+const READY_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// How long a region may take to stop.
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+
+struct Running {
+    name: &'static str,
+    child: Child,
+}
+
+/// Starts the regions, makes their people the first time, and waits for the end.
+pub async fn run(arguments: Up) -> anyhow::Result<()> {
+    let data = std::path::absolute(&arguments.data)?;
+    let _lock = lock(&data)?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut running = Vec::new();
+    let started = tokio::select! {
+        started = start(&data, &arguments, &mut running) => started,
+        _ = terminate.recv() => Err(anyhow::anyhow!("stopped before the regions were ready")),
+        _ = interrupt.recv() => Err(anyhow::anyhow!("stopped before the regions were ready")),
+    };
+    let ended = match started {
+        Err(error) => Err(error),
+        Ok(()) => {
+            describe(&data, &arguments);
+            println!("ready");
+            std::io::stdout().flush().context("standard output is closed")?;
+            tokio::select! {
+                _ = terminate.recv() => Ok(()),
+                _ = interrupt.recv() => Ok(()),
+                name = first_to_end(&mut running) => Err(anyhow::anyhow!("the region {name} ended by itself")),
+            }
+        }
+    };
+    stop(running).await;
+    ended
+}
+
+/// One `up` at a time works on a folder. A folder with other things in it is left alone.
+fn lock(data: &Path) -> anyhow::Result<File> {
+    let at = || format!("cannot use the folder `{}`", data.display());
+    DirBuilder::new().recursive(true).mode(0o700).create(data).with_context(at)?;
+    let known = ["regions", "aws", "up.lock"];
+    for entry in std::fs::read_dir(data).with_context(at)? {
+        let name = entry.with_context(at)?.file_name();
+        if !data.join("regions").exists() && !known.iter().any(|known| name == *known) {
+            bail!("`{}` is not empty and holds no regions; choose another folder with --data", data.display());
+        }
+    }
+    let path = data.join("up.lock");
+    let mut options = OpenOptions::new();
+    let file = options.create(true).truncate(false).write(true).mode(0o600).open(&path).with_context(at)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another `fastness up` works on `{}`; stop that one first, or choose another folder with --data",
+            data.display()
+        ),
+        Err(TryLockError::Error(error)) => Err(error).with_context(at),
+    }
+}
+
+async fn start(data: &Path, arguments: &Up, running: &mut Vec<Running>) -> anyhow::Result<()> {
+    let program = std::env::current_exe().context("cannot find the program itself")?;
+    let mut outputs = Vec::new();
+    for region in &REGIONS {
+        let config = write_config(data, region, arguments.port_base)?;
+        let mut child = Command::new(&program)
+            .arg("serve")
+            .arg("--with-parent")
+            .arg("--config")
+            .arg(&config)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start the region {}", region.name))?;
+        outputs.push((region.name, child.stdout.take()));
+        running.push(Running { name: region.name, child });
+    }
+    for (name, output) in outputs {
+        let output = output.with_context(|| format!("the region {name} has no output"))?;
+        let mut lines = BufReader::new(output).lines();
+        let first = tokio::time::timeout(READY_TIMEOUT, lines.next_line()).await;
+        match first {
+            Ok(Ok(Some(line))) if line == "ready" => {}
+            Ok(_) => bail!("the region {name} did not start; what it said stands above"),
+            Err(_) => bail!("the region {name} was not ready within {} s", READY_TIMEOUT.as_secs()),
+        }
+    }
+    let profiles = match profiles::read(data)? {
+        Some(found) => people::at_port_base(data, found, arguments.port_base)?,
+        None => people::make(data, arguments.port_base).await?,
+    };
+    if arguments.demo {
+        demo::load(&profiles).await?;
+    }
+    Ok(())
+}
+
+fn write_config(data: &Path, region: &Builtin, port_base: u16) -> anyhow::Result<PathBuf> {
+    let folder = place::region_folder(data, region.name);
+    let path = place::config_file(data, region.name);
+    let at = || format!("cannot write `{}`", path.display());
+    let config = RegionConfig {
+        name: region.name.to_owned(),
+        data: folder.clone(),
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, port_base + region.port)),
+        policy: "us".to_owned(),
+        policy_file: None,
+        floor: FLOOR.to_owned(),
+        ceiling: region.ceiling.to_owned(),
+        labels: region.labels.iter().map(|label| (*label).to_owned()).collect(),
+    };
+    DirBuilder::new().recursive(true).mode(0o700).create(&folder).with_context(at)?;
+    let mut options = OpenOptions::new();
+    let mut file = options.create(true).truncate(true).write(true).mode(0o600).open(&path).with_context(at)?;
+    file.write_all(toml::to_string(&config)?.as_bytes()).with_context(at)?;
+    Ok(path)
+}
+
+fn describe(data: &Path, arguments: &Up) {
+    for region in &REGIONS {
+        let address = format!("http://127.0.0.1:{}", arguments.port_base + region.port);
+        eprintln!("{:<15} {address}  {FLOOR} up to {}", region.name, region.ceiling);
+    }
+    let aws = data.join("aws");
+    eprintln!("each region's root key lies beside its data: whoever takes the folder can read everything in it");
+    eprintln!("try: export AWS_CONFIG_FILE={0}/config AWS_SHARED_CREDENTIALS_FILE={0}/credentials", aws.display());
+    eprintln!("     aws --profile secret-analyst s3 ls");
+}
+
+async fn first_to_end(running: &mut [Running]) -> &'static str {
+    loop {
+        for region in running.iter_mut() {
+            if !matches!(region.child.try_wait(), Ok(None)) {
+                return region.name;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Ends the regions by closing their standard input: each finishes what is under way.
+async fn stop(mut running: Vec<Running>) {
+    for region in &mut running {
+        drop(region.child.stdin.take());
+    }
+    for region in &mut running {
+        if tokio::time::timeout(STOP_TIMEOUT, region.child.wait()).await.is_err() {
+            eprintln!("fastness: the region {} did not stop in time and was killed", region.name);
+            let _killed = region.child.kill().await;
+        }
+    }
+}

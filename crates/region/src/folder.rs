@@ -1,0 +1,277 @@
+//! A region's folder: made once, locked while it is open.
+
+use fastness_identity::directory::create_operator;
+use fastness_label::Policy;
+use fastness_ledger::{ChainReport, Entry, HashChain, Outcome};
+use fastness_operation::Moment;
+use fastness_store::disk::OsDisk;
+use fastness_store::{Fault, RegionSetup, Store};
+use fastness_vault::{FileSeal, RootKey, RootSeal, VaultError};
+use serde::{Deserialize, Serialize};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const ROOT_KEY: &str = "root.key";
+const LOCK: &str = "lock";
+const OPERATOR: &str = "operator.json";
+/// Stands while the region is being made; a start that finds it begins anew.
+const MAKING: &str = "making";
+const MAP: &str = "region.sealed";
+const PARTITIONS: &str = "partitions";
+
+/// A region's folder, locked against every other process.
+#[derive(Debug)]
+pub struct RegionFolder {
+    path: PathBuf,
+    /// Holds the lock as long as it is open.
+    _lock: File,
+}
+
+/// The operator's key, as it lies in the folder for the owner alone.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct OperatorKey {
+    /// The region.
+    pub region: String,
+    /// The public half.
+    pub access_key_id: String,
+    /// The secret half.
+    pub secret_access_key: String,
+}
+
+impl std::fmt::Debug for OperatorKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OperatorKey").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
+    }
+}
+
+/// Why a region's folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RegionError {
+    /// The disk refuses.
+    #[error("`{path}`: {error}")]
+    Disk {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// Another process has it open.
+    #[error("the region in `{0}` is in use by another process; stop that one first, or choose another folder")]
+    InUse(PathBuf),
+    /// There are files, but no region.
+    #[error("`{0}` is not empty and holds no region; choose another folder")]
+    Foreign(PathBuf),
+    /// Part of a region is missing.
+    #[error("the region in `{path}` is incomplete: `{missing}` is missing; restore it from a backup")]
+    Incomplete {
+        /// The folder.
+        path: PathBuf,
+        /// The file.
+        missing: &'static str,
+    },
+    /// It holds another region than the configuration names.
+    #[error("`{path}` holds the region `{found}`, not `{expected}`")]
+    Another {
+        /// The folder.
+        path: PathBuf,
+        /// What it holds.
+        found: String,
+        /// What was asked for.
+        expected: String,
+    },
+    /// The root key.
+    #[error("the root key of the region in `{path}`: {error}")]
+    Root {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        error: VaultError,
+    },
+    /// The store.
+    #[error("the region in `{path}` cannot be opened: {fault}")]
+    Store {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        fault: Fault,
+    },
+}
+
+impl RegionFolder {
+    /// Makes the folder if it is missing, and locks it.
+    ///
+    /// # Errors
+    /// [`RegionError`]: in use, unreadable, or with foreign files in it.
+    pub fn open(path: &Path) -> Result<Self, RegionError> {
+        let disk = |error| RegionError::Disk { path: path.to_owned(), error };
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(disk)?;
+        let known = [ROOT_KEY, LOCK, OPERATOR, MAKING, MAP, PARTITIONS, "region.toml"];
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(path).map_err(disk)? {
+            names.push(entry.map_err(disk)?.file_name());
+        }
+        let has = |wanted: &str| names.iter().any(|name| name == wanted);
+        let foreign = names.iter().any(|name| !known.iter().any(|known| name == known));
+        if !has(ROOT_KEY) && !has(MAKING) && (foreign || has(MAP) || has(PARTITIONS)) {
+            return Err(match has(MAP) {
+                true => RegionError::Incomplete { path: path.to_owned(), missing: ROOT_KEY },
+                false => RegionError::Foreign(path.to_owned()),
+            });
+        }
+        let lock_path = path.join(LOCK);
+        let at_lock = |error| RegionError::Disk { path: lock_path.clone(), error };
+        let mut options = OpenOptions::new();
+        let lock = options.create(true).truncate(false).write(true).mode(0o600).open(&lock_path).map_err(at_lock)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(RegionError::InUse(path.to_owned())),
+            Err(TryLockError::Error(error)) => Err(at_lock(error)),
+        }
+    }
+
+    /// What the start-up says of where the root key lies.
+    #[must_use]
+    pub fn describe_root(&self) -> String {
+        self.seal().describe()
+    }
+
+    fn seal(&self) -> FileSeal {
+        FileSeal::new(self.path.join(ROOT_KEY))
+    }
+
+    fn root(&self) -> Result<Option<RootKey>, RegionError> {
+        self.seal().load().map_err(|error| RegionError::Root { path: self.path.clone(), error })
+    }
+
+    fn store_error(&self, fault: Fault) -> RegionError {
+        RegionError::Store { path: self.path.clone(), fault }
+    }
+
+    /// Opens the region's store; makes it when the folder is new.
+    ///
+    /// # Errors
+    /// [`RegionError`].
+    pub async fn open_or_make(&self, policy: Policy, setup: RegionSetup, moment: Moment) -> Result<Store, RegionError> {
+        let disk = |error| RegionError::Disk { path: self.path.clone(), error };
+        if self.path.join(MAKING).exists() {
+            self.clear().map_err(disk)?;
+        }
+        if let Some(root) = self.root()? {
+            return self.open_made(root, policy, &setup.name);
+        }
+        File::create(self.path.join(MAKING)).and_then(|file| file.sync_all()).map_err(disk)?;
+        File::open(&self.path).and_then(|folder| folder.sync_all()).map_err(disk)?;
+        let root_error = |error| RegionError::Root { path: self.path.clone(), error };
+        let root = RootKey::generate().map_err(root_error)?;
+        self.seal().store(&root).map_err(root_error)?;
+        let floor = policy.label(&setup.floor).map(|label| policy.banner(label));
+        let floor = floor.map_err(|error| self.store_error(Fault::Failed(error.to_string())))?;
+        let entry = first_entry(&setup, &floor, &moment);
+        let label = floor.clone();
+        let first = move |rows: &mut dyn fastness_identity::DirectoryChange| create_operator(rows, &label, &moment);
+        let name = setup.name.clone();
+        let disk_of = Arc::new(OsDisk::new(&self.path));
+        let chain = Arc::new(HashChain);
+        let (store, key) = Store::create(disk_of, root, policy, setup, chain, first, entry)
+            .await
+            .map_err(|fault| self.store_error(fault))?;
+        let operator = OperatorKey {
+            region: name,
+            access_key_id: key.id.to_string(),
+            secret_access_key: key.secret.reveal().to_owned(),
+        };
+        write_private(&self.path.join(OPERATOR), &serde_json::to_vec_pretty(&operator).unwrap_or_default())
+            .and_then(|()| std::fs::remove_file(self.path.join(MAKING)))
+            .and_then(|()| File::open(&self.path)?.sync_all())
+            .map_err(disk)?;
+        Ok(store)
+    }
+
+    /// Opens a region that was made before.
+    ///
+    /// # Errors
+    /// [`RegionError`], also when the folder holds no region.
+    pub fn open_existing(&self, policy: Policy) -> Result<Store, RegionError> {
+        match self.root()? {
+            Some(root) => self.open_made(root, policy, ""),
+            None => Err(RegionError::Incomplete { path: self.path.clone(), missing: ROOT_KEY }),
+        }
+    }
+
+    fn open_made(&self, root: RootKey, policy: Policy, expected: &str) -> Result<Store, RegionError> {
+        if !self.path.join(MAP).exists() {
+            return Err(RegionError::Incomplete { path: self.path.clone(), missing: MAP });
+        }
+        let disk = Arc::new(OsDisk::new(&self.path));
+        let store = Store::open(disk, root, policy, Arc::new(HashChain)).map_err(|fault| self.store_error(fault))?;
+        let found = store.setup().name;
+        if !expected.is_empty() && found != expected {
+            return Err(RegionError::Another { path: self.path.clone(), found, expected: expected.to_owned() });
+        }
+        Ok(store)
+    }
+
+    /// Checks every ledger of the region.
+    ///
+    /// # Errors
+    /// [`RegionError`] when the region cannot be opened.
+    pub fn verify(&self, store: &Store, progress: impl FnMut(u64)) -> Result<Vec<ChainReport>, RegionError> {
+        fastness_ledger::verify(store, progress).map_err(|fault| self.store_error(fault))
+    }
+
+    /// Removes what an unfinished making left. Nobody has been told of anything in it.
+    fn clear(&self) -> io::Result<()> {
+        for name in [MAP, ROOT_KEY, OPERATOR] {
+            match std::fs::remove_file(self.path.join(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        match std::fs::remove_dir_all(self.path.join(PARTITIONS)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl OperatorKey {
+    /// Reads the operator's key from a region's folder.
+    ///
+    /// # Errors
+    /// [`RegionError`] when it is not there or unreadable.
+    pub fn load(folder: &Path) -> Result<Self, RegionError> {
+        let path = folder.join(OPERATOR);
+        let read = std::fs::read(&path).and_then(|bytes| Ok(serde_json::from_slice(&bytes)?));
+        read.map_err(|error| RegionError::Disk { path, error })
+    }
+}
+
+/// Writes a file that its owner alone may read; whole or not at all.
+fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let new = path.with_extension("new");
+    let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)
+}
+
+fn first_entry(setup: &RegionSetup, floor: &str, moment: &Moment) -> Vec<u8> {
+    Entry {
+        time_ms: moment.now_ms,
+        request: [0; 8],
+        service: "fastness".to_owned(),
+        operation: "MakeRegion".to_owned(),
+        principal: "operator".to_owned(),
+        account: String::new(),
+        key: String::new(),
+        label: floor.to_owned(),
+        nationality: String::new(),
+        resources: vec![format!("write region {}", setup.name)],
+        outcome: Outcome::Done(None),
+        source: String::new(),
+    }
+    .encode()
+}

@@ -1,0 +1,19 @@
+//! One region, wired together: folder, keys, store, gate, fronts, listener.
+
+mod config;
+mod folder;
+mod server;
+mod service;
+
+pub use config::{ConfigError, RegionConfig};
+pub use folder::{OperatorKey, RegionError, RegionFolder};
+pub use server::{ServeError, serve};
+pub use service::{HEALTH_PATH, RegionService};
+
+// What the program needs of the crates below, so that it depends on this one alone.
+pub use fastness_gate::{Environment, Gate, SystemEnvironment};
+pub use fastness_identity::signature::sign;
+pub use fastness_label::{Label, Marking, MarkingError, Policy};
+pub use fastness_ledger::{ChainReport, Finding};
+pub use fastness_operation as operation;
+pub use fastness_store::{Fault, RegionSetup, Store};

@@ -1,0 +1,148 @@
+//! One request from its HTTP form to its HTTP answer: who answers it is told by the service in its signature's scope.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use bytes::Bytes;
+use fastness_gate::{Context, Gate, Unauthenticated};
+use fastness_identity::signature::{self, Claim};
+use fastness_s3::S3Front;
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response};
+use http_body_util::{BodyExt, Limited};
+use s3s::Body;
+
+/// Answers the same to everybody, always: it says that the process listens, and nothing else.
+pub const HEALTH_PATH: &str = "/_fastness/health";
+
+/// The most bytes of a request to IAM, STS or Fastness's own interface.
+const SMALL_BODY_LEN_MAX: usize = 256 * 1024;
+
+/// A region's HTTP service. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct RegionService {
+    gate: Gate,
+    s3: S3Front,
+}
+
+impl RegionService {
+    /// The service before a gate.
+    #[must_use]
+    pub fn new(gate: Gate) -> Self {
+        Self { s3: S3Front::new(gate.clone()), gate }
+    }
+
+    /// Commits what is queued and stops the store.
+    pub fn close(&self) {
+        self.gate.close();
+    }
+
+    /// Answers one request; `source` is where it came from.
+    pub async fn call<B>(&self, request: Request<B>, source: String) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        if request.uri().path() == HEALTH_PATH {
+            return health(request.method());
+        }
+        let (parts, body) = request.into_parts();
+        let claim = signature::claim(&parts);
+        let claimed = claim.as_ref().ok().and_then(Option::as_ref).map(|claim| claim.access_key_id.as_str());
+        let context = self.gate.begin(claimed, source);
+        match claim {
+            Ok(Some(claim)) if claim.scope.service == "s3" => self.answer_s3(context, &claim, parts, body).await,
+            Ok(Some(claim)) => self.answer_small(context, &claim, parts, body).await,
+            Ok(None) => {
+                let refusal = anonymous(&parts);
+                self.turn_away(&context, None, guessed_service(&parts), refusal).await
+            }
+            Err(error) => self.turn_away(&context, None, guessed_service(&parts), error.into()).await,
+        }
+    }
+
+    async fn answer_s3<B>(&self, context: Context, claim: &Claim, parts: Parts, body: B) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let request_id = context.request_id();
+        match self.gate.authenticate(context, claim, &parts, None).await {
+            Ok((session, verified)) => self.s3.handle(session, verified, parts, body).await,
+            Err(refusal) => fastness_s3::error_response(&request_id, refusal.code, refusal.status, &refusal.message),
+        }
+    }
+
+    /// IAM, STS and Fastness's own interface: small bodies, read whole.
+    async fn answer_small<B>(&self, context: Context, claim: &Claim, parts: Parts, body: B) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (request_id, service) = (context.request_id(), claim.scope.service.clone());
+        let body = match Limited::new(body, SMALL_BODY_LEN_MAX).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(_) => {
+                let refusal = Unauthenticated {
+                    code: "RequestEntityTooLarge",
+                    status: 413,
+                    message: format!("the request is incomplete, or its body is above {SMALL_BODY_LEN_MAX} bytes"),
+                };
+                return self.turn_away(&context, Some(&claim.access_key_id), &service, refusal).await;
+            }
+        };
+        let mut hash = [0; 32];
+        hash.iter_mut().zip(digest(&SHA256, &body).as_ref()).for_each(|(out, byte)| *out = *byte);
+        match self.gate.authenticate(context, claim, &parts, Some(hash)).await {
+            Ok((session, _)) => {
+                let answer =
+                    fastness_iam::handle(&self.gate, &session, &service, &parts.method, &parts.headers, &body).await;
+                answer.map(Body::from)
+            }
+            Err(refusal) => rendered(&service, &request_id, &refusal),
+        }
+    }
+
+    async fn turn_away(
+        &self,
+        context: &Context,
+        claimed: Option<&str>,
+        service: &str,
+        refusal: Unauthenticated,
+    ) -> Response<Body> {
+        let refusal = self.gate.turn_away(context, claimed, refusal).await;
+        rendered(service, &context.request_id(), &refusal)
+    }
+}
+
+fn rendered(service: &str, request_id: &str, refusal: &Unauthenticated) -> Response<Body> {
+    match service {
+        "iam" | "sts" | "fastness" => {
+            let (code, status) = (refusal.code, refusal.status);
+            fastness_iam::error_response(service, request_id, code, status, &refusal.message).map(Body::from)
+        }
+        _ => fastness_s3::error_response(request_id, refusal.code, refusal.status, &refusal.message),
+    }
+}
+
+/// Whose form an answer takes when no signature says it.
+fn guessed_service(parts: &Parts) -> &'static str {
+    let form = parts.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_form = form.is_some_and(|form| form.starts_with("application/x-www-form-urlencoded"));
+    if parts.method == Method::POST && parts.uri.path() == "/" && is_form { "iam" } else { "s3" }
+}
+
+fn anonymous(parts: &Parts) -> Unauthenticated {
+    let code = if guessed_service(parts) == "iam" { "MissingAuthenticationToken" } else { "AccessDenied" };
+    let message = "Access Denied: sign the request with an access key of this region".to_owned();
+    Unauthenticated { code, status: 403, message }
+}
+
+fn health(method: &Method) -> Response<Body> {
+    let body = if method == Method::HEAD { Bytes::new() } else { Bytes::from_static(b"ok\n") };
+    let mut response = Response::new(Body::from(body));
+    if method == Method::GET || method == Method::HEAD {
+        response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    } else {
+        *response.status_mut() = http::StatusCode::METHOD_NOT_ALLOWED;
+    }
+    response
+}

@@ -1,0 +1,142 @@
+//! The S3 front: wire ⇄ [`Operation`](fastness_operation::Operation), and nothing else.
+//!
+//! `s3s` parses requests and renders answers; signatures were checked before it sees a request (it is given none), and
+//! every operation ends in [`Gate::handle`]. What a request asks for and this front does not offer is refused as
+//! `NotImplemented`, never ignored.
+
+mod body;
+mod buckets;
+mod convert;
+mod error;
+mod listings;
+mod objects;
+mod uploads;
+
+pub use error::error_response;
+
+use body::Guarded;
+use fastness_gate::{Gate, Session};
+use fastness_identity::signature::{self, Verified};
+use http::request::Parts;
+use http::{HeaderValue, Request, Response};
+use s3s::dto;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::{Body, S3, S3Request, S3Response, S3Result};
+use std::sync::Arc;
+
+/// The most bytes of an XML body (a deletion of 1,000 long keys stays below).
+const XML_LEN_MAX: usize = 4 << 20;
+
+/// The S3 front of a region.
+#[derive(Clone, Debug)]
+pub struct S3Front {
+    gate: Gate,
+    service: S3Service,
+}
+
+struct Operations {
+    gate: Gate,
+}
+
+impl S3Front {
+    /// The front before a gate.
+    #[must_use]
+    pub fn new(gate: Gate) -> Self {
+        let mut builder = S3ServiceBuilder::new(Operations { gate: gate.clone() });
+        let mut config = s3s::config::S3Config::default();
+        config.xml_max_body_size = XML_LEN_MAX;
+        builder.set_config(Arc::new(s3s::config::StaticConfigProvider::new(Arc::new(config))));
+        Self { gate, service: builder.build() }
+    }
+
+    /// Answers one authenticated request.
+    pub async fn handle<B>(&self, session: Session, verified: Verified, mut parts: Parts, body: B) -> Response<Body>
+    where
+        B: http_body::Body<Data = bytes::Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let request_id = session.context().request_id();
+        let what = format!("{} {}", parts.method, parts.uri.path());
+        let session = Arc::new(session);
+        let checked = match verified.body(&parts, body) {
+            Ok(checked) => checked,
+            Err(error) => {
+                self.gate.refuse_malformed(&session, &what, error.code()).await;
+                return error_response(&request_id, error.code(), error.status(), &error.to_string());
+            }
+        };
+        // The announcement of a trailer is needed after `strip` has taken what belongs to the signature.
+        let announced = parts.headers.get("x-amz-trailer").cloned();
+        parts.headers.remove(convert::ANNOUNCED);
+        signature::strip(&mut parts, checked.decoded_length());
+        if let Some(announced) = announced {
+            parts.headers.insert(convert::ANNOUNCED, announced);
+        }
+        let guarded = Guarded::new(checked);
+        let fault = guarded.fault();
+        parts.extensions.insert(Arc::clone(&session));
+        parts.extensions.insert(guarded.trailers());
+        let request = Request::from_parts(parts, guarded.into_body());
+        let answered = self.service.call(request).await;
+        let mut response = match answered {
+            Ok(response) => response,
+            Err(error) => {
+                tracing::error!(error = ?error, "the S3 library failed");
+                error_response(&request_id, "InternalError", 500, "We encountered an internal error. Please try again.")
+            }
+        };
+        // What was wrong with the body itself says more than what the parser or the store made of it.
+        if let Some(error) = fault.take()
+            && !response.status().is_success()
+        {
+            response = error_response(&request_id, error.code(), error.status(), &error.to_string());
+        }
+        if !session.was_handled() {
+            let code = response.status().as_u16().to_string();
+            self.gate.refuse_malformed(&session, &what, &code).await;
+        }
+        if let Ok(value) = HeaderValue::from_str(&request_id) {
+            response.headers_mut().insert("x-amz-request-id", value);
+        }
+        response
+    }
+}
+
+/// Hands an S3 request to the function that maps it.
+macro_rules! operations {
+    ($($method:ident $input:ident $output:ident => $function:path;)*) => {
+        #[async_trait::async_trait]
+        impl S3 for Operations {
+            $(
+                async fn $method(&self, request: S3Request<dto::$input>) -> S3Result<S3Response<dto::$output>> {
+                    $function(&self.gate, request).await
+                }
+            )*
+        }
+    };
+}
+
+operations! {
+    create_bucket CreateBucketInput CreateBucketOutput => buckets::create;
+    head_bucket HeadBucketInput HeadBucketOutput => buckets::head;
+    list_buckets ListBucketsInput ListBucketsOutput => buckets::list;
+    get_bucket_location GetBucketLocationInput GetBucketLocationOutput => buckets::location;
+    delete_bucket DeleteBucketInput DeleteBucketOutput => buckets::delete;
+    get_bucket_versioning GetBucketVersioningInput GetBucketVersioningOutput => buckets::versioning;
+    put_bucket_versioning PutBucketVersioningInput PutBucketVersioningOutput => buckets::put_versioning;
+    put_object PutObjectInput PutObjectOutput => objects::put;
+    get_object GetObjectInput GetObjectOutput => objects::get;
+    head_object HeadObjectInput HeadObjectOutput => objects::head;
+    copy_object CopyObjectInput CopyObjectOutput => objects::copy;
+    delete_object DeleteObjectInput DeleteObjectOutput => objects::delete;
+    delete_objects DeleteObjectsInput DeleteObjectsOutput => objects::delete_many;
+    list_objects ListObjectsInput ListObjectsOutput => listings::objects;
+    list_objects_v2 ListObjectsV2Input ListObjectsV2Output => listings::objects_v2;
+    list_object_versions ListObjectVersionsInput ListObjectVersionsOutput => listings::versions;
+    create_multipart_upload CreateMultipartUploadInput CreateMultipartUploadOutput => uploads::create;
+    upload_part UploadPartInput UploadPartOutput => uploads::part;
+    complete_multipart_upload CompleteMultipartUploadInput CompleteMultipartUploadOutput => uploads::complete;
+    abort_multipart_upload AbortMultipartUploadInput AbortMultipartUploadOutput => uploads::abort;
+    list_parts ListPartsInput ListPartsOutput => uploads::list_parts;
+    list_multipart_uploads ListMultipartUploadsInput ListMultipartUploadsOutput => uploads::list;
+}

@@ -1,0 +1,410 @@
+//! The object operations.
+
+use crate::convert::{
+    Checksums, acl, attributes, bucket, checksum_type, conditions, encryption, etag, expected_owner, key, labelled,
+    payload, refuse_if, storage_class, timestamp,
+};
+use crate::error::{malformed, mismatch, refused, session};
+use fastness_gate::{Answer, Gate, ObjectAnswer, Payload};
+use fastness_operation::{ByteRange, CopySource, NameError, ObjectKey, ObjectTarget, Operation, VersionId};
+use fastness_store::{Deleted, Fault};
+use http::HeaderValue;
+use s3s::dto::{self, StreamingBlob};
+use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
+
+/// The most keys of one DeleteObjects (S3).
+const DELETED_MAX: usize = 1000;
+
+fn aes256() -> Option<dto::ServerSideEncryption> {
+    Some(dto::ServerSideEncryption::from_static(dto::ServerSideEncryption::AES256))
+}
+
+fn target(bucket_name: &str, key_name: &str, version: Option<String>) -> Result<ObjectTarget, S3Error> {
+    Ok(ObjectTarget { bucket: bucket(bucket_name)?, key: key(key_name)?, version: version_id(version)? })
+}
+
+fn version_id(version: Option<String>) -> Result<Option<VersionId>, S3Error> {
+    match version {
+        None => Ok(None),
+        Some(text) if text.is_empty() || text.len() > 1024 => {
+            Err(malformed(S3ErrorCode::InvalidArgument, "Version id cannot be the empty string, nor above 1,024 bytes"))
+        }
+        Some(text) => Ok(Some(VersionId::new(text))),
+    }
+}
+
+pub(crate) async fn put(
+    gate: &Gate,
+    request: S3Request<dto::PutObjectInput>,
+) -> S3Result<S3Response<dto::PutObjectOutput>> {
+    let session = session(&request)?;
+    let S3Request { input, headers, extensions, .. } = request;
+    expected_owner(&session, input.expected_bucket_owner.as_ref())?;
+    acl(input.acl.as_ref().map(dto::ObjectCannedACL::as_str))?;
+    storage_class(input.storage_class.as_ref().map(dto::StorageClass::as_str))?;
+    encryption(input.server_side_encryption.as_ref().map(dto::ServerSideEncryption::as_str))?;
+    let grants = [&input.grant_full_control, &input.grant_read, &input.grant_read_acp, &input.grant_write_acp];
+    refuse_if(&[
+        ("granting by ACL", grants.iter().any(|grant| grant.is_some())),
+        (
+            "encryption with the caller's key",
+            input.sse_customer_algorithm.is_some() || input.sse_customer_key.is_some(),
+        ),
+        ("tagging", input.tagging.is_some()),
+        ("object lock", input.object_lock_mode.is_some() || input.object_lock_legal_hold_status.is_some()),
+        ("website redirection", input.website_redirect_location.is_some()),
+        ("appending", input.write_offset_bytes.is_some()),
+    ])?;
+    let checksum = Checksums {
+        crc32: input.checksum_crc32,
+        crc32c: input.checksum_crc32c,
+        crc64nvme: input.checksum_crc64nvme,
+        sha1: input.checksum_sha1,
+        sha256: input.checksum_sha256,
+    }
+    .one()?;
+    let asked = input.checksum_algorithm.as_ref().map(dto::ChecksumAlgorithm::as_str);
+    let payload = payload(&headers, &extensions, input.body, input.content_md5.as_deref(), checksum, asked)?;
+    let operation = Operation::PutObject {
+        bucket: bucket(&input.bucket)?,
+        key: key(&input.key)?,
+        attributes: attributes(&headers, input.content_type, input.metadata)?,
+        conditions: conditions(input.if_match, input.if_none_match, None, None),
+    };
+    let answer = gate.handle(&session, operation, payload).await.map_err(|refusal| refused(&session, refusal))?;
+    let Answer::Written(written, label) = answer else { return Err(mismatch(gate)) };
+    let checksum_type = checksum_type(written.checksum.as_ref());
+    let sums = Checksums::of(written.checksum);
+    let output = dto::PutObjectOutput {
+        e_tag: Some(etag(&written.etag)),
+        version_id: written.version,
+        checksum_crc32: sums.crc32,
+        checksum_crc32c: sums.crc32c,
+        checksum_crc64nvme: sums.crc64nvme,
+        checksum_sha1: sums.sha1,
+        checksum_sha256: sums.sha256,
+        checksum_type,
+        server_side_encryption: aes256(),
+        ..Default::default()
+    };
+    Ok(labelled(gate, label, output))
+}
+
+fn range(range: Option<dto::Range>) -> Option<ByteRange> {
+    range.map(|range| match range {
+        dto::Range::Int { first, last } => ByteRange::From { first, last },
+        dto::Range::Suffix { length } => ByteRange::Suffix(length),
+    })
+}
+
+pub(crate) async fn get(
+    gate: &Gate,
+    request: S3Request<dto::GetObjectInput>,
+) -> S3Result<S3Response<dto::GetObjectOutput>> {
+    let session = session(&request)?;
+    let input = request.input;
+    expected_owner(&session, input.expected_bucket_owner.as_ref())?;
+    refuse_if(&[
+        (
+            "encryption with the caller's key",
+            input.sse_customer_algorithm.is_some() || input.sse_customer_key.is_some(),
+        ),
+        ("reading by part number", input.part_number.is_some()),
+    ])?;
+    let operation = Operation::GetObject {
+        target: target(&input.bucket, &input.key, input.version_id)?,
+        range: range(input.range),
+        conditions: conditions(input.if_match, input.if_none_match, input.if_modified_since, input.if_unmodified_since),
+    };
+    let answer =
+        gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))?;
+    let Answer::Object(object) = answer else { return Err(mismatch(gate)) };
+    let ObjectAnswer { info, range, body } = *object;
+    let (offset, length) = range.unwrap_or((0, info.size));
+    let with_checksum = input.checksum_mode.is_some() && range.is_none();
+    let checksum = info.checksum.filter(|_| with_checksum);
+    let checksum_type = checksum_type(checksum.as_ref());
+    let sums = Checksums::of(checksum);
+    let held = info.attributes;
+    let output = dto::GetObjectOutput {
+        accept_ranges: Some("bytes".to_owned()),
+        body: Some(StreamingBlob::wrap(Shared::new(body))),
+        content_length: i64::try_from(length).ok(),
+        content_range: range.map(|_| format!("bytes {offset}-{}/{}", offset + length - 1, info.size)),
+        e_tag: Some(etag(&info.etag)),
+        last_modified: Some(timestamp(info.modified_ms)),
+        metadata: Some(held.metadata.into_iter().collect()),
+        cache_control: input.response_cache_control.or(held.cache_control),
+        content_disposition: input.response_content_disposition.or(held.content_disposition),
+        content_encoding: input.response_content_encoding.or(held.content_encoding),
+        content_language: input.response_content_language.or(held.content_language),
+        content_type: input.response_content_type.or(held.content_type).or_else(|| Some(OCTETS.to_owned())),
+        version_id: info.version,
+        server_side_encryption: aes256(),
+        checksum_crc32: sums.crc32,
+        checksum_crc32c: sums.crc32c,
+        checksum_crc64nvme: sums.crc64nvme,
+        checksum_sha1: sums.sha1,
+        checksum_sha256: sums.sha256,
+        checksum_type,
+        ..Default::default()
+    };
+    let mut response = labelled(gate, info.label, output);
+    let expires = match input.response_expires {
+        Some(time) => {
+            let mut text = Vec::new();
+            let _written = time.format(dto::TimestampFormat::HttpDate, &mut text);
+            String::from_utf8(text).ok()
+        }
+        None => held.expires,
+    };
+    set_expires(&mut response.headers, expires);
+    Ok(response)
+}
+
+/// The content type of an object that was stored without one (S3).
+const OCTETS: &str = "binary/octet-stream";
+
+fn set_expires(headers: &mut http::HeaderMap, expires: Option<String>) {
+    if let Some(value) = expires.and_then(|text| HeaderValue::from_str(&text).ok()) {
+        headers.insert(http::header::EXPIRES, value);
+    }
+}
+
+pub(crate) async fn head(
+    gate: &Gate,
+    request: S3Request<dto::HeadObjectInput>,
+) -> S3Result<S3Response<dto::HeadObjectOutput>> {
+    let session = session(&request)?;
+    let input = request.input;
+    expected_owner(&session, input.expected_bucket_owner.as_ref())?;
+    refuse_if(&[
+        (
+            "encryption with the caller's key",
+            input.sse_customer_algorithm.is_some() || input.sse_customer_key.is_some(),
+        ),
+        ("reading by part number", input.part_number.is_some()),
+    ])?;
+    let operation = Operation::HeadObject {
+        target: target(&input.bucket, &input.key, input.version_id)?,
+        range: range(input.range),
+        conditions: conditions(input.if_match, input.if_none_match, input.if_modified_since, input.if_unmodified_since),
+    };
+    let answer =
+        gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))?;
+    let Answer::Object(object) = answer else { return Err(mismatch(gate)) };
+    let ObjectAnswer { info, range, .. } = *object;
+    let (offset, length) = range.unwrap_or((0, info.size));
+    let checksum = info.checksum.filter(|_| input.checksum_mode.is_some() && range.is_none());
+    let checksum_type = checksum_type(checksum.as_ref());
+    let sums = Checksums::of(checksum);
+    let held = info.attributes;
+    let output = dto::HeadObjectOutput {
+        accept_ranges: Some("bytes".to_owned()),
+        content_length: i64::try_from(length).ok(),
+        content_range: range.map(|_| format!("bytes {offset}-{}/{}", offset + length - 1, info.size)),
+        e_tag: Some(etag(&info.etag)),
+        last_modified: Some(timestamp(info.modified_ms)),
+        metadata: Some(held.metadata.into_iter().collect()),
+        cache_control: held.cache_control,
+        content_disposition: held.content_disposition,
+        content_encoding: held.content_encoding,
+        content_language: held.content_language,
+        content_type: held.content_type.or_else(|| Some(OCTETS.to_owned())),
+        version_id: info.version,
+        server_side_encryption: aes256(),
+        checksum_crc32: sums.crc32,
+        checksum_crc32c: sums.crc32c,
+        checksum_crc64nvme: sums.crc64nvme,
+        checksum_sha1: sums.sha1,
+        checksum_sha256: sums.sha256,
+        checksum_type,
+        ..Default::default()
+    };
+    let mut response = labelled(gate, info.label, output);
+    if range.is_some() {
+        response.status = Some(http::StatusCode::PARTIAL_CONTENT);
+    }
+    set_expires(&mut response.headers, held.expires);
+    Ok(response)
+}
+
+pub(crate) async fn copy(
+    gate: &Gate,
+    request: S3Request<dto::CopyObjectInput>,
+) -> S3Result<S3Response<dto::CopyObjectOutput>> {
+    let session = session(&request)?;
+    let S3Request { input, headers, .. } = request;
+    expected_owner(&session, input.expected_bucket_owner.as_ref())?;
+    expected_owner(&session, input.expected_source_bucket_owner.as_ref())?;
+    acl(input.acl.as_ref().map(dto::ObjectCannedACL::as_str))?;
+    storage_class(input.storage_class.as_ref().map(dto::StorageClass::as_str))?;
+    encryption(input.server_side_encryption.as_ref().map(dto::ServerSideEncryption::as_str))?;
+    let grants = [&input.grant_full_control, &input.grant_read, &input.grant_read_acp, &input.grant_write_acp];
+    let customer = [&input.sse_customer_algorithm, &input.copy_source_sse_customer_algorithm];
+    refuse_if(&[
+        ("granting by ACL", grants.iter().any(|grant| grant.is_some())),
+        ("encryption with the caller's key", customer.iter().any(|algorithm| algorithm.is_some())),
+        ("tagging", input.tagging.is_some()),
+        ("object lock", input.object_lock_mode.is_some() || input.object_lock_legal_hold_status.is_some()),
+        ("website redirection", input.website_redirect_location.is_some()),
+    ])?;
+    let dto::CopySource::Bucket { bucket: from_bucket, key: from_key, version_id } = &input.copy_source else {
+        return Err(crate::error::not_offered("copying from an access point"));
+    };
+    let source = CopySource {
+        target: target(from_bucket, from_key, version_id.as_ref().map(ToString::to_string))?,
+        conditions: conditions(
+            input.copy_source_if_match,
+            input.copy_source_if_none_match,
+            input.copy_source_if_modified_since,
+            input.copy_source_if_unmodified_since,
+        ),
+    };
+    let replaced = match input.metadata_directive.as_ref().map(dto::MetadataDirective::as_str) {
+        Some("REPLACE") => Some(attributes(&headers, input.content_type, input.metadata)?),
+        None | Some("COPY") => None,
+        Some(_) => return Err(malformed(S3ErrorCode::InvalidArgument, "Unknown metadata directive.")),
+    };
+    let named_version = source.target.version.clone();
+    let operation = Operation::CopyObject {
+        source,
+        bucket: bucket(&input.bucket)?,
+        key: key(&input.key)?,
+        attributes: replaced,
+        conditions: fastness_operation::Conditions::default(),
+    };
+    let answer =
+        gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))?;
+    let Answer::Written(written, label) = answer else { return Err(mismatch(gate)) };
+    let checksum_type = checksum_type(written.checksum.as_ref());
+    let sums = Checksums::of(written.checksum);
+    let result = dto::CopyObjectResult {
+        e_tag: Some(etag(&written.etag)),
+        last_modified: Some(timestamp(written.modified_ms)),
+        checksum_crc32: sums.crc32,
+        checksum_crc32c: sums.crc32c,
+        checksum_crc64nvme: sums.crc64nvme,
+        checksum_sha1: sums.sha1,
+        checksum_sha256: sums.sha256,
+        checksum_type,
+    };
+    let output = dto::CopyObjectOutput {
+        copy_object_result: Some(result),
+        version_id: written.version,
+        copy_source_version_id: named_version.map(|version| version.as_str().to_owned()),
+        server_side_encryption: aes256(),
+        ..Default::default()
+    };
+    Ok(labelled(gate, label, output))
+}
+
+pub(crate) async fn delete(
+    gate: &Gate,
+    request: S3Request<dto::DeleteObjectInput>,
+) -> S3Result<S3Response<dto::DeleteObjectOutput>> {
+    let session = session(&request)?;
+    let input = request.input;
+    expected_owner(&session, input.expected_bucket_owner.as_ref())?;
+    refuse_if(&[
+        (
+            "conditional deletion",
+            input.if_match.is_some() || input.if_match_size.is_some() || input.if_match_last_modified_time.is_some(),
+        ),
+        ("MFA delete", input.mfa.is_some()),
+    ])?;
+    let operation = Operation::DeleteObject { target: target(&input.bucket, &input.key, input.version_id)? };
+    let answer =
+        gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))?;
+    let Answer::Deleted(deleted) = answer else { return Err(mismatch(gate)) };
+    let output = dto::DeleteObjectOutput {
+        delete_marker: deleted.marker.then_some(true),
+        version_id: deleted.version,
+        ..Default::default()
+    };
+    Ok(S3Response::with_status(output, http::StatusCode::NO_CONTENT))
+}
+
+pub(crate) async fn delete_many(
+    gate: &Gate,
+    request: S3Request<dto::DeleteObjectsInput>,
+) -> S3Result<S3Response<dto::DeleteObjectsOutput>> {
+    let session = session(&request)?;
+    let input = request.input;
+    expected_owner(&session, input.expected_bucket_owner.as_ref())?;
+    let conditional = |object: &dto::ObjectIdentifier| {
+        object.e_tag.is_some() || object.last_modified_time.is_some() || object.size.is_some()
+    };
+    refuse_if(&[
+        ("MFA delete", input.mfa.is_some()),
+        ("conditional deletion", input.delete.objects.iter().any(conditional)),
+    ])?;
+    if input.delete.objects.is_empty() || input.delete.objects.len() > DELETED_MAX {
+        let message = "The XML you provided was not well-formed or did not validate against our published schema";
+        return Err(malformed(S3ErrorCode::MalformedXML, message));
+    }
+    let mut objects = Vec::with_capacity(input.delete.objects.len());
+    for object in input.delete.objects {
+        let key = ObjectKey::new(object.key).map_err(|error: NameError| crate::convert::name_error(error))?;
+        objects.push((key, version_id(object.version_id)?));
+    }
+    let quiet = input.delete.quiet == Some(true);
+    let asked = objects.clone();
+    let operation = Operation::DeleteObjects { bucket: bucket(&input.bucket)?, objects };
+    let answer =
+        gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))?;
+    let Answer::ManyDeleted(outcomes) = answer else { return Err(mismatch(gate)) };
+    let (mut deleted, mut errors) = (Vec::new(), Vec::new());
+    for ((key, version), outcome) in asked.into_iter().zip(outcomes) {
+        match outcome {
+            Ok(_) if quiet => {}
+            Ok(outcome) => deleted.push(one_deleted(&key, version, outcome)),
+            Err(fault) => errors.push(one_refused(&key, version, fault)),
+        }
+    }
+    let output = dto::DeleteObjectsOutput { deleted: Some(deleted), errors: Some(errors), ..Default::default() };
+    Ok(S3Response::new(output))
+}
+
+fn one_deleted(key: &ObjectKey, version: Option<VersionId>, outcome: Deleted) -> dto::DeletedObject {
+    dto::DeletedObject {
+        key: Some(key.to_string()),
+        delete_marker: outcome.marker.then_some(true),
+        delete_marker_version_id: if outcome.marker { outcome.version } else { None },
+        version_id: version.map(|version| version.as_str().to_owned()),
+    }
+}
+
+fn one_refused(key: &ObjectKey, version: Option<VersionId>, fault: Fault) -> dto::Error {
+    let (code, message) = match fault {
+        Fault::Refused { code, message, .. } => (code.as_str().to_owned(), message),
+        Fault::Failed(_) => ("InternalError".to_owned(), "We encountered an internal error.".to_owned()),
+    };
+    dto::Error {
+        key: Some(key.to_string()),
+        code: Some(code),
+        message: Some(message),
+        version_id: version.map(|version| version.as_str().to_owned()),
+    }
+}
+
+/// A stream behind a lock that is never contended, because `s3s` asks for `Sync`.
+struct Shared<S>(std::sync::Mutex<S>);
+
+impl<S> Shared<S> {
+    const fn new(stream: S) -> Self {
+        Self(std::sync::Mutex::new(stream))
+    }
+}
+
+impl<S: futures_util::Stream + Unpin> futures_util::Stream for Shared<S> {
+    type Item = S::Item;
+
+    fn poll_next(
+        self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<S::Item>> {
+        let stream = self.get_mut().0.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        std::pin::Pin::new(stream).poll_next(context)
+    }
+}

@@ -1,0 +1,279 @@
+//! The multipart operations.
+
+use crate::convert::{
+    Checksums, Encoding, acl, algorithm, attributes, bucket, checksum_type, conditions, encryption, etag,
+    expected_owner, key, labelled, name_error, payload, refuse_if, storage_class, timestamp,
+};
+use crate::error::{malformed, mismatch, refused, session};
+use crate::listings::limit;
+use fastness_gate::{Answer, Gate, Payload};
+use fastness_operation::{CompletedPart, Listing, Operation, PartNumber, UploadId};
+use s3s::dto;
+use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
+
+fn aes256() -> Option<dto::ServerSideEncryption> {
+    Some(dto::ServerSideEncryption::from_static(dto::ServerSideEncryption::AES256))
+}
+
+pub(crate) async fn create(
+    gate: &Gate,
+    request: S3Request<dto::CreateMultipartUploadInput>,
+) -> S3Result<S3Response<dto::CreateMultipartUploadOutput>> {
+    let session = session(&request)?;
+    let S3Request { input, headers, .. } = request;
+    expected_owner(&session, input.expected_bucket_owner.as_ref())?;
+    acl(input.acl.as_ref().map(dto::ObjectCannedACL::as_str))?;
+    storage_class(input.storage_class.as_ref().map(dto::StorageClass::as_str))?;
+    encryption(input.server_side_encryption.as_ref().map(dto::ServerSideEncryption::as_str))?;
+    let grants = [&input.grant_full_control, &input.grant_read, &input.grant_read_acp, &input.grant_write_acp];
+    refuse_if(&[
+        ("granting by ACL", grants.iter().any(|grant| grant.is_some())),
+        (
+            "encryption with the caller's key",
+            input.sse_customer_algorithm.is_some() || input.sse_customer_key.is_some(),
+        ),
+        ("tagging", input.tagging.is_some()),
+        ("object lock", input.object_lock_mode.is_some() || input.object_lock_legal_hold_status.is_some()),
+        ("website redirection", input.website_redirect_location.is_some()),
+    ])?;
+    let asked = input.checksum_algorithm.as_ref().map(|name| algorithm(name.as_str())).transpose()?;
+    let operation = Operation::CreateMultipartUpload {
+        bucket: bucket(&input.bucket)?,
+        key: key(&input.key)?,
+        attributes: attributes(&headers, input.content_type, input.metadata)?,
+        checksum: asked,
+    };
+    let answer =
+        gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))?;
+    let Answer::Upload(upload, label) = answer else { return Err(mismatch(gate)) };
+    let output = dto::CreateMultipartUploadOutput {
+        bucket: Some(input.bucket),
+        key: Some(input.key),
+        upload_id: Some(upload.to_string()),
+        checksum_algorithm: input.checksum_algorithm,
+        checksum_type: input.checksum_type,
+        server_side_encryption: aes256(),
+        ..Default::default()
+    };
+    Ok(labelled(gate, label, output))
+}
+
+pub(crate) async fn part(
+    gate: &Gate,
+    request: S3Request<dto::UploadPartInput>,
+) -> S3Result<S3Response<dto::UploadPartOutput>> {
+    let session = session(&request)?;
+    let S3Request { input, headers, extensions, .. } = request;
+    expected_owner(&session, input.expected_bucket_owner.as_ref())?;
+    refuse_if(&[(
+        "encryption with the caller's key",
+        input.sse_customer_algorithm.is_some() || input.sse_customer_key.is_some(),
+    )])?;
+    let checksum = Checksums {
+        crc32: input.checksum_crc32,
+        crc32c: input.checksum_crc32c,
+        crc64nvme: input.checksum_crc64nvme,
+        sha1: input.checksum_sha1,
+        sha256: input.checksum_sha256,
+    }
+    .one()?;
+    let asked = input.checksum_algorithm.as_ref().map(dto::ChecksumAlgorithm::as_str);
+    let payload = payload(&headers, &extensions, input.body, input.content_md5.as_deref(), checksum, asked)?;
+    let operation = Operation::UploadPart {
+        bucket: bucket(&input.bucket)?,
+        key: key(&input.key)?,
+        upload: UploadId::new(input.upload_id),
+        part: PartNumber::new(i64::from(input.part_number)).map_err(name_error)?,
+    };
+    let answer = gate.handle(&session, operation, payload).await.map_err(|refusal| refused(&session, refusal))?;
+    let Answer::Part(part, label) = answer else { return Err(mismatch(gate)) };
+    let sums = Checksums::of(part.checksum);
+    let output = dto::UploadPartOutput {
+        e_tag: Some(etag(&part.etag)),
+        checksum_crc32: sums.crc32,
+        checksum_crc32c: sums.crc32c,
+        checksum_crc64nvme: sums.crc64nvme,
+        checksum_sha1: sums.sha1,
+        checksum_sha256: sums.sha256,
+        server_side_encryption: aes256(),
+        ..Default::default()
+    };
+    Ok(labelled(gate, label, output))
+}
+
+pub(crate) async fn complete(
+    gate: &Gate,
+    request: S3Request<dto::CompleteMultipartUploadInput>,
+) -> S3Result<S3Response<dto::CompleteMultipartUploadOutput>> {
+    let session = session(&request)?;
+    let input = request.input;
+    expected_owner(&session, input.expected_bucket_owner.as_ref())?;
+    let named = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
+    if named.is_empty() || named.len() > 10_000 {
+        let message = "The XML you provided was not well-formed or did not validate against our published schema";
+        return Err(malformed(S3ErrorCode::MalformedXML, message));
+    }
+    let mut parts = Vec::with_capacity(named.len());
+    for part in named {
+        let number = PartNumber::new(i64::from(part.part_number.unwrap_or(0))).map_err(name_error)?;
+        let checksum = Checksums {
+            crc32: part.checksum_crc32,
+            crc32c: part.checksum_crc32c,
+            crc64nvme: part.checksum_crc64nvme,
+            sha1: part.checksum_sha1,
+            sha256: part.checksum_sha256,
+        }
+        .one()?;
+        let etag = part.e_tag.map(dto::ETag::into_value).unwrap_or_default();
+        parts.push(CompletedPart { number, etag, checksum });
+    }
+    let operation = Operation::CompleteMultipartUpload {
+        bucket: bucket(&input.bucket)?,
+        key: key(&input.key)?,
+        upload: UploadId::new(input.upload_id),
+        parts,
+        conditions: conditions(input.if_match, input.if_none_match, None, None),
+    };
+    let answer =
+        gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))?;
+    let Answer::Written(written, label) = answer else { return Err(mismatch(gate)) };
+    let checksum_type = checksum_type(written.checksum.as_ref());
+    let sums = Checksums::of(written.checksum);
+    let output = dto::CompleteMultipartUploadOutput {
+        location: Some(format!("/{}/{}", input.bucket, input.key)),
+        bucket: Some(input.bucket),
+        key: Some(input.key),
+        e_tag: Some(etag(&written.etag)),
+        version_id: written.version,
+        checksum_crc32: sums.crc32,
+        checksum_crc32c: sums.crc32c,
+        checksum_crc64nvme: sums.crc64nvme,
+        checksum_sha1: sums.sha1,
+        checksum_sha256: sums.sha256,
+        checksum_type,
+        server_side_encryption: aes256(),
+        ..Default::default()
+    };
+    Ok(labelled(gate, label, output))
+}
+
+pub(crate) async fn abort(
+    gate: &Gate,
+    request: S3Request<dto::AbortMultipartUploadInput>,
+) -> S3Result<S3Response<dto::AbortMultipartUploadOutput>> {
+    let session = session(&request)?;
+    let input = request.input;
+    expected_owner(&session, input.expected_bucket_owner.as_ref())?;
+    refuse_if(&[("conditional aborting", input.if_match_initiated_time.is_some())])?;
+    let operation = Operation::AbortMultipartUpload {
+        bucket: bucket(&input.bucket)?,
+        key: key(&input.key)?,
+        upload: UploadId::new(input.upload_id),
+    };
+    match gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))? {
+        Answer::Done => {
+            Ok(S3Response::with_status(dto::AbortMultipartUploadOutput::default(), http::StatusCode::NO_CONTENT))
+        }
+        _ => Err(mismatch(gate)),
+    }
+}
+
+pub(crate) async fn list_parts(
+    gate: &Gate,
+    request: S3Request<dto::ListPartsInput>,
+) -> S3Result<S3Response<dto::ListPartsOutput>> {
+    let session = session(&request)?;
+    let input = request.input;
+    expected_owner(&session, input.expected_bucket_owner.as_ref())?;
+    let after = input.part_number_marker.unwrap_or(0);
+    let operation = Operation::ListParts {
+        bucket: bucket(&input.bucket)?,
+        key: key(&input.key)?,
+        upload: UploadId::new(input.upload_id.clone()),
+        after: u16::try_from(after.clamp(0, 65_535)).unwrap_or(0),
+        limit: limit(input.max_parts, "max-parts")?,
+    };
+    let answer =
+        gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))?;
+    let Answer::Parts(page) = answer else { return Err(mismatch(gate)) };
+    let next = page.parts.last().filter(|_| page.truncated).map(|part| i32::from(part.number));
+    let parts = page.parts.into_iter().map(|part| {
+        let sums = Checksums::of(part.checksum);
+        dto::Part {
+            part_number: Some(i32::from(part.number)),
+            e_tag: Some(etag(&part.etag)),
+            size: i64::try_from(part.size).ok(),
+            last_modified: Some(timestamp(part.modified_ms)),
+            checksum_crc32: sums.crc32,
+            checksum_crc32c: sums.crc32c,
+            checksum_crc64nvme: sums.crc64nvme,
+            checksum_sha1: sums.sha1,
+            checksum_sha256: sums.sha256,
+        }
+    });
+    let id = session.subject().account().map(|account| account.to_string());
+    let output = dto::ListPartsOutput {
+        bucket: Some(input.bucket),
+        key: Some(input.key),
+        upload_id: Some(input.upload_id),
+        parts: Some(parts.collect()),
+        is_truncated: Some(page.truncated),
+        part_number_marker: Some(after),
+        next_part_number_marker: next,
+        max_parts: Some(i32::from(limit(input.max_parts, "max-parts")?)),
+        checksum_algorithm: page.checksum.map(|algorithm| dto::ChecksumAlgorithm::from_static(algorithm.name())),
+        owner: Some(dto::Owner { display_name: None, id }),
+        storage_class: Some(dto::StorageClass::from_static(dto::StorageClass::STANDARD)),
+        ..Default::default()
+    };
+    Ok(S3Response::new(output))
+}
+
+pub(crate) async fn list(
+    gate: &Gate,
+    request: S3Request<dto::ListMultipartUploadsInput>,
+) -> S3Result<S3Response<dto::ListMultipartUploadsOutput>> {
+    let session = session(&request)?;
+    let input = request.input;
+    expected_owner(&session, input.expected_bucket_owner.as_ref())?;
+    let encoding = Encoding::asked(input.encoding_type.as_ref())?;
+    let key_marker = input.key_marker.clone().filter(|marker| !marker.is_empty());
+    let listing = Listing {
+        prefix: input.prefix.clone().unwrap_or_default(),
+        delimiter: input.delimiter.clone(),
+        // As S3: an upload marker without a key marker says nothing.
+        after_id: input.upload_id_marker.clone().filter(|marker| !marker.is_empty() && key_marker.is_some()),
+        after: key_marker,
+        limit: limit(input.max_uploads, "max-uploads")?,
+    };
+    let max_uploads = i32::from(listing.limit);
+    let operation = Operation::ListMultipartUploads { bucket: bucket(&input.bucket)?, listing };
+    let answer =
+        gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))?;
+    let Answer::Uploads(page) = answer else { return Err(mismatch(gate)) };
+    let uploads = page.uploads.into_iter().map(|upload| dto::MultipartUpload {
+        key: Some(encoding.text(&upload.key)),
+        upload_id: Some(upload.upload),
+        initiated: Some(timestamp(upload.initiated_ms)),
+        storage_class: Some(dto::StorageClass::from_static(dto::StorageClass::STANDARD)),
+        ..Default::default()
+    });
+    let prefixes = page.prefixes.iter().map(|prefix| dto::CommonPrefix { prefix: Some(encoding.text(prefix)) });
+    let (next_key, next_upload) = page.next.map_or((None, None), |(key, upload)| (Some(encoding.text(&key)), upload));
+    let output = dto::ListMultipartUploadsOutput {
+        bucket: Some(input.bucket),
+        prefix: Some(encoding.text(&input.prefix.unwrap_or_default())),
+        key_marker: Some(encoding.text(&input.key_marker.unwrap_or_default())),
+        upload_id_marker: Some(input.upload_id_marker.unwrap_or_default()),
+        max_uploads: Some(max_uploads),
+        is_truncated: Some(next_key.is_some()),
+        next_key_marker: next_key,
+        next_upload_id_marker: next_upload,
+        uploads: Some(uploads.collect()),
+        common_prefixes: Some(prefixes.collect()),
+        delimiter: input.delimiter.map(|delimiter| encoding.text(&delimiter)),
+        encoding_type: input.encoding_type,
+        ..Default::default()
+    };
+    Ok(S3Response::new(output))
+}
