@@ -1,0 +1,54 @@
+//! The project's chores, one subcommand each: `cargo xtask tidy`, `cargo xtask test`, `cargo xtask bench s3`.
+
+mod bench;
+mod process;
+mod test;
+mod tidy;
+mod tree;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The project's chores.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Check the house: the dependency graph, the style, the promises, the decisions
+    Tidy(tidy::Options),
+    /// Pass the tests; installs what they need
+    Test(test::Options),
+    /// Measure, beside a peer
+    Bench {
+        #[command(subcommand)]
+        subject: Subject,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Subject {
+    /// S3: small and large objects, listings, deletes, beside SeaweedFS
+    S3(bench::Options),
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().chore {
+        Chore::Tidy(options) => tidy::run(&options),
+        Chore::Test(options) => test::run(&options),
+        Chore::Bench { subject: Subject::S3(options) } => bench::run(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            let code = error.downcast_ref::<process::StageFailed>().map_or(1, |failed| failed.code);
+            ExitCode::from(code)
+        }
+    }
+}

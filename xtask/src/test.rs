@@ -1,0 +1,110 @@
+//! `cargo xtask test`: everything that shows the project to work, from nothing but Rust on a Debian.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
+
+use crate::process::{command, stage, succeeds};
+use crate::tree::{self, cargo};
+
+/// The version that the tests were last passed with; installed only where there is none.
+const NEXTEST_VERSION: &str = "0.9.143";
+const REQUIREMENTS: &str = "tests/requirements.txt";
+
+/// What to test.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// Only these tests
+    #[arg(long, value_enum)]
+    only: Option<Only>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Only {
+    /// Unit, property and document tests
+    Rust,
+    /// End to end, with real clients
+    Clients,
+}
+
+/// Passes the tests, or fails with the exit code of the first stage that did.
+pub fn run(options: &Options) -> Result<()> {
+    let root = tree::root()?;
+    let metadata = tree::metadata(&root)?;
+    if options.only != Some(Only::Rust) {
+        // First, so that a machine that cannot run the tests says so before it has built anything.
+        let python = virtual_environment(&root)?;
+        install_requirements(&root, &python)?;
+    }
+    stage("build fastness", &mut command(&root, cargo(), &["build", "-p", "fastness"]))?;
+    if options.only != Some(Only::Clients) {
+        rust(&root)?;
+    }
+    if options.only != Some(Only::Rust) {
+        let program = metadata.target_directory.join("debug/fastness");
+        let mut pytest = command(&root, environment(&root).join("bin/python"), &["-m", "pytest", "tests", "-q"]);
+        stage("clients (pytest)", pytest.env("FASTNESS_BIN", program))?;
+    }
+    eprintln!("==> all tests passed");
+    Ok(())
+}
+
+fn rust(root: &Path) -> Result<()> {
+    if !succeeds(&mut command(root, cargo(), &["nextest", "--version"])) {
+        let arguments = ["install", "cargo-nextest", "--locked", "--version", NEXTEST_VERSION];
+        stage("install cargo-nextest", &mut command(root, cargo(), &arguments))?;
+    }
+    stage("rust (nextest)", &mut command(root, cargo(), &["nextest", "run", "--workspace"]))?;
+    let opens_example = |line: &str| ["/// ```", "//! ```"].iter().any(|mark| line.trim_start().starts_with(mark));
+    let documented = |file: &tree::File| {
+        file.path.starts_with("crates/") && file.path.ends_with(".rs") && file.text.lines().any(opens_example)
+    };
+    if tree::files(root)?.iter().any(documented) {
+        stage("rust (examples in the documentation)", &mut command(root, cargo(), &["test", "--doc", "--workspace"]))?;
+    }
+    Ok(())
+}
+
+fn environment(root: &Path) -> PathBuf {
+    root.join(".venv")
+}
+
+/// The Python of the project's virtual environment, made if it is not there.
+pub fn virtual_environment(root: &Path) -> Result<PathBuf> {
+    let python = environment(root).join("bin/python");
+    if succeeds(command(root, &python, &["-m", "pip", "--version"]).env_remove("PYTHONPATH")) {
+        return Ok(python);
+    }
+    let can_make = || succeeds(&mut command(root, "python3", &["-c", "import ensurepip, venv"]));
+    if !can_make() {
+        ensure!(
+            rustix::process::geteuid().is_root(),
+            "Python has no virtual environments here: `sudo apt-get install python3-venv`, then start again"
+        );
+        let apt = |arguments| {
+            let mut apt = command(root, "apt-get", arguments);
+            apt.env("DEBIAN_FRONTEND", "noninteractive");
+            apt
+        };
+        stage("apt-get update", &mut apt(&["update", "-qq"]))?;
+        stage("apt-get install python3-venv", &mut apt(&["install", "-y", "-qq", "python3-venv"]))?;
+        ensure!(can_make(), "python3 still makes no virtual environments, although python3-venv is installed");
+    }
+    stage("make .venv", &mut command(root, "python3", &["-m", "venv", "--clear", ".venv"]))?;
+    Ok(python)
+}
+
+/// Installs the pinned requirements, unless these very ones were installed before.
+fn install_requirements(root: &Path, python: &Path) -> Result<()> {
+    let wanted =
+        std::fs::read_to_string(root.join(REQUIREMENTS)).with_context(|| format!("`{REQUIREMENTS}` cannot be read"))?;
+    let stamp = environment(root).join("requirements.installed");
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    let mut pip =
+        command(root, python, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS]);
+    stage("install the clients (pip)", &mut pip)?;
+    std::fs::write(&stamp, wanted).with_context(|| format!("`{}` cannot be written", stamp.display()))
+}
