@@ -44,6 +44,22 @@ impl RegionService {
         if request.uri().path() == HEALTH_PATH {
             return health(request.method());
         }
+        let empty = request.body().is_end_stream();
+        let expects = request.headers().contains_key(http::header::EXPECT);
+        let mut response = self.answer(request, source).await;
+        // A final answer where `100 Continue` was expected ends the connection: botocore mistakes every later answer
+        // on it (its connection keeps the status line of the first).
+        if expects && (empty || !response.status().is_success()) {
+            response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    async fn answer<B>(&self, request: Request<B>, source: String) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let (parts, body) = request.into_parts();
         let claim = signature::claim(&parts);
         let claimed = claim.as_ref().ok().and_then(Option::as_ref).map(|claim| claim.access_key_id.as_str());

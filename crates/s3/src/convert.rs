@@ -195,10 +195,13 @@ pub(crate) fn algorithm(name: &str) -> Result<ChecksumAlgorithm, S3Error> {
 }
 
 fn content_md5(text: &str) -> Result<[u8; 16], S3Error> {
-    let decoded = base64::engine::general_purpose::STANDARD.decode(text).ok();
-    decoded
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(|| malformed(S3ErrorCode::InvalidDigest, "The Content-MD5 you specified was invalid."))
+    decode_md5(text).ok_or_else(|| malformed(S3ErrorCode::InvalidDigest, INVALID_MD5))
+}
+
+pub(crate) const INVALID_MD5: &str = "The Content-MD5 you specified was invalid.";
+
+pub(crate) fn decode_md5(text: &str) -> Option<[u8; 16]> {
+    base64::engine::general_purpose::STANDARD.decode(text).ok()?.try_into().ok()
 }
 
 /// A body with everything that its sender claims of it.
@@ -211,6 +214,12 @@ pub(crate) fn payload(
     asked: Option<&str>,
 ) -> Result<Payload, S3Error> {
     let md5 = md5.map(content_md5).transpose()?;
+    for algorithm in ChecksumAlgorithm::ALL {
+        if headers.get(algorithm.header()).is_some_and(|value| value.is_empty()) {
+            let message = format!("Value for {} header is invalid.", algorithm.header());
+            return Err(malformed(S3ErrorCode::InvalidRequest, message));
+        }
+    }
     let trailer = trailer_algorithm(headers);
     let checksum = match (checksum, trailer, asked) {
         (Some(checksum), _, _) => {
@@ -255,14 +264,14 @@ fn check_form(checksum: &Checksum) -> Result<(), S3Error> {
 }
 
 fn body_fault(error: &(dyn std::error::Error + 'static)) -> Fault {
-    let ended = error.downcast_ref::<crate::body::EndedEarly>();
-    let code = match ended.map(|ended| ended.0) {
+    let wrong = error.downcast_ref::<crate::body::Wrong>();
+    let code = match wrong.map(|wrong| wrong.code) {
         Some("XAmzContentSHA256Mismatch") => Code::ContentSha256Mismatch,
         Some("SignatureDoesNotMatch") => Code::SignatureDoesNotMatch,
         Some("IncompleteBody") | None => Code::IncompleteBody,
         Some(_) => Code::InvalidRequest,
     };
-    Fault::refused(code, ended.map_or_else(|| error.to_string(), |ended| ended.1.clone()))
+    Fault::refused(code, wrong.map_or_else(|| error.to_string(), |wrong| wrong.message.clone()))
 }
 
 /// An answer with the object's label in its header.

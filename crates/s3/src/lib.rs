@@ -14,7 +14,7 @@ mod uploads;
 
 pub use error::error_response;
 
-use body::Guarded;
+use body::{Claims, Guarded};
 use fastness_gate::{Gate, Session};
 use fastness_identity::signature::{self, Verified};
 use http::request::Parts;
@@ -69,10 +69,26 @@ impl S3Front {
         let announced = parts.headers.get("x-amz-trailer").cloned();
         parts.headers.remove(convert::ANNOUNCED);
         signature::strip(&mut parts, checked.decoded_length());
+        if checked.decoded_length().is_some_and(|length| length > fastness_store::VALUE_LEN_MAX) {
+            self.gate.refuse_malformed(&session, &what, "EntityTooLarge").await;
+            let message = "Your proposed upload exceeds the maximum allowed size";
+            return error_response(&request_id, "EntityTooLarge", 400, message);
+        }
+        // A range that is not understood is no range (RFC 9110, section 14.2).
+        let range = parts.headers.get(http::header::RANGE).map(|range| range.to_str().map(dto::Range::parse));
+        if range.is_some_and(|range| !matches!(range, Ok(Ok(_)))) {
+            parts.headers.remove(http::header::RANGE);
+        }
         if let Some(announced) = announced {
             parts.headers.insert(convert::ANNOUNCED, announced);
         }
-        let guarded = Guarded::new(checked);
+        let guarded = match Claims::of(&parts) {
+            Ok(claims) => Guarded::new(checked, claims),
+            Err((code, message)) => {
+                self.gate.refuse_malformed(&session, &what, code).await;
+                return error_response(&request_id, code, 400, &message);
+            }
+        };
         let fault = guarded.fault();
         parts.extensions.insert(Arc::clone(&session));
         parts.extensions.insert(guarded.trailers());
@@ -89,7 +105,7 @@ impl S3Front {
         if let Some(error) = fault.take()
             && !response.status().is_success()
         {
-            response = error_response(&request_id, error.code(), error.status(), &error.to_string());
+            response = error_response(&request_id, error.code, error.status, &error.message);
         }
         if !session.was_handled() {
             let code = response.status().as_u16().to_string();

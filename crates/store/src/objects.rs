@@ -367,7 +367,13 @@ impl Store {
             checksum: object.checksum,
             version,
         };
-        check_read(conditions, &info)?;
+        check_read(conditions, &info).map_err(|fault| match (permit.operation(), fault) {
+            // A copy has no "not modified": its source's condition does not hold.
+            (Operation::CopyObject { .. }, Fault::Refused { code: Code::NotModified, message, marker }) => {
+                Fault::Refused { code: Code::PreconditionFailed, message, marker }
+            }
+            (_, fault) => fault,
+        })?;
         let head_only = matches!(permit.operation(), Operation::HeadObject { .. });
         let pieces = if head_only { Vec::new() } else { object.pieces };
         let content = Content::open(slice, pieces)?;

@@ -104,13 +104,17 @@ struct Digests {
 }
 
 /// One of S3's checksums, running.
-pub(crate) enum ChecksumHasher {
+pub enum ChecksumHasher {
+    /// A cyclic redundancy check.
     Crc(ChecksumAlgorithm, Box<crc_fast::Digest>),
+    /// A secure hash.
     Sha(ChecksumAlgorithm, digest::Context),
 }
 
 impl ChecksumHasher {
-    pub(crate) fn new(algorithm: ChecksumAlgorithm) -> Self {
+    /// Begins one.
+    #[must_use]
+    pub fn new(algorithm: ChecksumAlgorithm) -> Self {
         use crc_fast::CrcAlgorithm as Crc;
         match algorithm {
             ChecksumAlgorithm::Crc32 => Self::Crc(algorithm, Box::new(crc_fast::Digest::new(Crc::Crc32IsoHdlc))),
@@ -121,14 +125,17 @@ impl ChecksumHasher {
         }
     }
 
-    pub(crate) fn update(&mut self, bytes: &[u8]) {
+    /// Takes more bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Crc(_, digest) => digest.update(bytes),
             Self::Sha(_, context) => context.update(bytes),
         }
     }
 
-    pub(crate) fn finish(self) -> Checksum {
+    /// The checksum of all bytes taken.
+    #[must_use]
+    pub fn finish(self) -> Checksum {
         let base64 = base64::engine::general_purpose::STANDARD;
         let (algorithm, value) = match self {
             Self::Crc(algorithm, digest) => {
