@@ -156,7 +156,7 @@ class Run:
 class Mask:
     """Replaces what the clock and the random source make. One for each run; answers in their order."""
 
-    DROP = {"date", "x-amz-request-id", "x-amz-id-2", "last-modified", "connection", "keep-alive"}
+    DROP = {"date", "x-amz-request-id", "x-amzn-requestid", "x-amz-id-2", "last-modified", "connection", "keep-alive"}
     DATES = re.compile(r"<(LastModified|CreationDate|Initiated|CreateDate)>[^<]*</\1>")
     NOISE = re.compile(r"<(RequestId|HostId)>[^<]*</\1>")
     IDS = re.compile(r"<(VersionId|UploadId|NextVersionIdMarker|VersionIdMarker|NextUploadIdMarker|NextContinuationToken|ContinuationToken|DeleteMarkerVersionId|ID|UserId)>([^<]+)</\1>")

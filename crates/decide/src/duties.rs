@@ -64,6 +64,7 @@ pub(crate) fn check(subject: &Subject, operation: &Operation, labels: &RegionLab
         | O::ListObjectVersions { .. }
         | O::CreateMultipartUpload { .. }
         | O::UploadPart { .. }
+        | O::UploadPartCopy { .. }
         | O::CompleteMultipartUpload { .. }
         | O::AbortMultipartUpload { .. }
         | O::ListParts { .. }

@@ -3,6 +3,7 @@
 use crate::arguments::{AccountCommand, Place};
 use crate::client::{Client, Credential};
 use crate::place;
+use crate::say;
 use comfy_table::{Table, presets};
 use fastness_region::OperatorKey;
 use serde_json::{Value, json};
@@ -14,10 +15,10 @@ pub async fn run(command: AccountCommand) -> anyhow::Result<()> {
             let (region, client) = operator(place)?;
             let account = client.fastness("CreateAccount", &json!({ "name": name })).await?;
             if json {
-                println!("{}", serde_json::to_string_pretty(&account)?);
+                say!("{}", serde_json::to_string_pretty(&account)?);
                 return Ok(());
             }
-            println!("account {} `{}` in {region}", text(&account, "account"), text(&account, "name"));
+            say!("account {} `{}` in {region}", text(&account, "account"), text(&account, "name"));
             let mut table = Table::new();
             table.load_preset(presets::UTF8_BORDERS_ONLY);
             table.set_header(["duty", "user", "access key id", "secret access key"]);
@@ -25,13 +26,13 @@ pub async fn run(command: AccountCommand) -> anyhow::Result<()> {
                 let key = account.get(duty).cloned().unwrap_or_default();
                 table.add_row([duty, text(&key, "user"), text(&key, "access_key_id"), text(&key, "secret_access_key")]);
             }
-            println!("{table}\nThe secrets are not shown again.");
+            say!("{table}\nThe secrets are not shown again.");
         }
         AccountCommand::List { json, place } => {
             let (_, client) = operator(place)?;
             let answer = client.fastness("ListAccounts", &json!({})).await?;
             if json {
-                println!("{}", serde_json::to_string_pretty(&answer)?);
+                say!("{}", serde_json::to_string_pretty(&answer)?);
                 return Ok(());
             }
             let mut table = Table::new();
@@ -39,7 +40,7 @@ pub async fn run(command: AccountCommand) -> anyhow::Result<()> {
             for account in answer.get("accounts").and_then(Value::as_array).into_iter().flatten() {
                 table.add_row([text(account, "account"), text(account, "name"), text(account, "created")]);
             }
-            println!("{table}");
+            say!("{table}");
         }
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use crate::arguments::AuditCommand;
 use crate::place;
+use crate::say;
 use anyhow::{Context, bail};
 use comfy_table::{Table, presets};
 use fastness_region::{ChainReport, Policy, RegionFolder};
@@ -41,7 +42,7 @@ pub fn run(command: AuditCommand) -> anyhow::Result<ExitCode> {
             })
         };
         let rows: Vec<_> = checked.iter().map(row).collect();
-        println!("{}", serde_json::to_string_pretty(&json!({ "good": good, "chains": rows, "errors": broken }))?);
+        say!("{}", serde_json::to_string_pretty(&json!({ "good": good, "chains": rows, "errors": broken }))?);
     } else {
         print(&checked, &broken);
     }
@@ -92,9 +93,9 @@ fn print(checked: &[Checked], broken: &[String]) {
         let head = hex(&one.report.head).chars().take(16).collect();
         table.add_row([one.region.clone(), one.label.clone(), one.report.entries.to_string(), head, verdict]);
     }
-    println!("{table}");
+    say!("{table}");
     for error in broken {
-        println!("{error}");
+        eprintln!("fastness: {error}");
     }
 }
 

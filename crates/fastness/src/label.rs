@@ -3,6 +3,7 @@
 use crate::arguments::{LabelCommand, PolicyChoice};
 use crate::client::Client;
 use crate::profiles;
+use crate::say;
 use anyhow::Context;
 use comfy_table::{Table, presets};
 use fastness_region::{Marking, Policy};
@@ -20,19 +21,19 @@ pub async fn run(command: LabelCommand) -> anyhow::Result<ExitCode> {
             let answer = client.fastness("AllowLabel", &json!({ "label": marking })).await?;
             let label = answer.get("label").and_then(Value::as_str).unwrap_or_default();
             match answer.get("new").and_then(Value::as_bool) {
-                _ if json => println!("{}", serde_json::to_string_pretty(&answer)?),
-                Some(false) => println!("the region holds {label} already"),
-                _ => println!("the region holds {label} from now on"),
+                _ if json => say!("{}", serde_json::to_string_pretty(&answer)?),
+                Some(false) => say!("the region holds {label} already"),
+                _ => say!("the region holds {label} from now on"),
             }
         }
         LabelCommand::List { json, identity } => {
             let client = Client::new(profiles::find(&identity.data, &identity.profile)?);
             let answer = client.fastness("ListLabels", &json!({})).await?;
             if json {
-                println!("{}", serde_json::to_string_pretty(&answer)?);
+                say!("{}", serde_json::to_string_pretty(&answer)?);
             } else {
                 for label in answer.get("labels").and_then(Value::as_array).into_iter().flatten() {
-                    println!("{}", label.as_str().unwrap_or_default());
+                    say!("{}", label.as_str().unwrap_or_default());
                 }
             }
         }
@@ -75,7 +76,7 @@ fn show(markings: &[String], choice: &PolicyChoice) -> anyhow::Result<()> {
                 "further": further(marking),
             })
         };
-        println!("{}", serde_json::to_string_pretty(&parsed.iter().map(row).collect::<Vec<_>>())?);
+        say!("{}", serde_json::to_string_pretty(&parsed.iter().map(row).collect::<Vec<_>>())?);
         return Ok(());
     }
     let mut table = table(["banner", "portion mark", "label that decides", "further markings"]);
@@ -83,7 +84,7 @@ fn show(markings: &[String], choice: &PolicyChoice) -> anyhow::Result<()> {
         let further = further(marking).join(", ");
         table.add_row([marking.banner(), marking.portion(), policy.banner(marking.label()), further]);
     }
-    println!("{table}");
+    say!("{table}");
     Ok(())
 }
 
@@ -106,13 +107,13 @@ fn compare(markings: &[String], choice: &PolicyChoice) -> anyhow::Result<()> {
         for b in parsed.iter().skip(index + 1) {
             let (word, sentence) = relation(&policy, a, b);
             if !choice.json {
-                println!("{sentence}");
+                say!("{sentence}");
             }
             rows.push(json!({ "a": a.banner(), "b": b.banner(), "relation": word }));
         }
     }
     if choice.json {
-        println!("{}", serde_json::to_string_pretty(&rows)?);
+        say!("{}", serde_json::to_string_pretty(&rows)?);
     }
     Ok(())
 }
@@ -122,9 +123,9 @@ fn roll_up(markings: &[String], choice: &PolicyChoice) -> anyhow::Result<()> {
     let whole = Marking::roll_up(&parse(&policy, markings)?)?;
     if choice.json {
         let value = json!({ "banner": whole.banner(), "portion": whole.portion() });
-        println!("{}", serde_json::to_string_pretty(&value)?);
+        say!("{}", serde_json::to_string_pretty(&value)?);
     } else {
-        println!("{}", whole.banner());
+        say!("{}", whole.banner());
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ mod label;
 mod people;
 mod place;
 mod profiles;
+mod say;
 mod serve;
 mod up;
 

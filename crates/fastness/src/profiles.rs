@@ -55,8 +55,11 @@ pub fn read(data: &Path) -> anyhow::Result<Option<Profiles>> {
     join(&sections(&config_path(data))?, &sections(&credentials_path(data))?).map(Some)
 }
 
-/// One profile: from the files that the AWS variables name, else from those of the folder.
+/// One profile: from the files of the folder, else from those that the AWS variables name.
 pub fn find(data: &Path, name: &str) -> anyhow::Result<Credential> {
+    if let Some(found) = read(data)?.and_then(|mut profiles| profiles.remove(name)) {
+        return Ok(found);
+    }
     let path = |variable: &str, default: PathBuf| std::env::var_os(variable).map_or(default, PathBuf::from);
     let config = path("AWS_CONFIG_FILE", config_path(data));
     let credentials = path("AWS_SHARED_CREDENTIALS_FILE", credentials_path(data));

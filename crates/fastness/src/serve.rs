@@ -1,10 +1,8 @@
 //! `fastness serve`: one region in this process.
 
 use crate::arguments::Serve;
-use crate::place;
-use anyhow::Context;
+use crate::{place, say};
 use fastness_region::{Environment, Gate, RegionFolder, RegionService, ServeError, SystemEnvironment};
-use std::io::Write;
 use std::sync::Arc;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
@@ -26,8 +24,7 @@ pub async fn run(arguments: Serve) -> anyhow::Result<()> {
     }
     let service = RegionService::new(Gate::new(store, environment));
     let stop = stop_signal(arguments.with_parent)?;
-    println!("ready");
-    std::io::stdout().flush().context("standard output is closed")?;
+    say::line("ready");
     fastness_region::serve(service, listener, stop).await;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use crate::arguments::Up;
 use crate::place::{self, Builtin, FLOOR, REGIONS};
-use crate::{demo, people, profiles};
+use crate::{demo, people, profiles, say};
 use anyhow::{Context, bail};
 use fastness_region::RegionConfig;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -43,8 +43,7 @@ pub async fn run(arguments: Up) -> anyhow::Result<()> {
         Err(error) => Err(error),
         Ok(()) => {
             describe(&data, &arguments);
-            println!("ready");
-            std::io::stdout().flush().context("standard output is closed")?;
+            say::line("ready");
             tokio::select! {
                 _ = terminate.recv() => Ok(()),
                 _ = interrupt.recv() => Ok(()),
@@ -60,17 +59,13 @@ pub async fn run(arguments: Up) -> anyhow::Result<()> {
 fn lock(data: &Path) -> anyhow::Result<File> {
     let at = || format!("cannot use the folder `{}`", data.display());
     DirBuilder::new().recursive(true).mode(0o700).create(data).with_context(at)?;
-    let known = ["regions", "aws", "up.lock"];
-    for entry in std::fs::read_dir(data).with_context(at)? {
-        let name = entry.with_context(at)?.file_name();
-        if !data.join("regions").exists() && !known.iter().any(|known| name == *known) {
-            bail!("`{}` is not empty and holds no regions; choose another folder with --data", data.display());
-        }
-    }
     let path = data.join("up.lock");
+    if !path.exists() && std::fs::read_dir(data).with_context(at)?.next().is_some() {
+        bail!("`{}` is not empty and was not made by `fastness up`; choose another folder with --data", data.display());
+    }
     let mut options = OpenOptions::new();
     let file = options.create(true).truncate(false).write(true).mode(0o600).open(&path).with_context(at)?;
-    match file.try_lock() {
+    match fastness_region::try_lock_patiently(&file) {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => bail!(
             "another `fastness up` works on `{}`; stop that one first, or choose another folder with --data",

@@ -3,8 +3,8 @@
 use crate::record::Draft;
 use crate::{Context, Gate, Reason, Session};
 use fastness_decide::Lookup;
-use fastness_identity::Subject;
 use fastness_identity::signature::{Claim, Expected, SignatureError, Verified};
+use fastness_identity::{SessionError, Subject};
 use fastness_operation::AccessKeyId;
 use http::request::Parts;
 use time::OffsetDateTime;
@@ -96,8 +96,13 @@ impl Gate {
         let (key, user) = found.ok_or_else(unknown)?;
         let expected = Expected { region: &self.region, services: &SERVICES, now: OffsetDateTime::now_utc() };
         let verified = claim.verify(parts, key.secret.reveal(), &expected, body_hash)?;
-        let subject = Subject::open(self.store.policy(), &self.store.labels(), &key, user.as_ref())
-            .map_err(|error| Unauthenticated { code: "AccessDenied", status: 403, message: error.to_string() })?;
+        let subject = Subject::open(self.store.policy(), &self.store.labels(), &key, user.as_ref()).map_err(
+            |error| match error {
+                // As AWS: a key that was switched off, or whose user is gone, is no key.
+                SessionError::Inactive | SessionError::NoHolder => unknown(),
+                error => Unauthenticated { code: "AccessDenied", status: 403, message: error.to_string() },
+            },
+        )?;
         Ok((subject, verified))
     }
 }

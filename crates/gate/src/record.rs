@@ -133,7 +133,7 @@ fn resources(operation: &Operation) -> Vec<String> {
         Operation::DeleteObjects { bucket, objects } => {
             objects.iter().map(|(key, id)| format!("write {bucket}/{key}{}", version(id))).collect()
         }
-        Operation::CopyObject { source, bucket, key, .. } => {
+        Operation::CopyObject { source, bucket, key, .. } | Operation::UploadPartCopy { source, bucket, key, .. } => {
             vec![target("read", &source.target), format!("write {bucket}/{key}")]
         }
         Operation::TagUser { user, tags } => {

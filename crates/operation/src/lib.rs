@@ -105,6 +105,14 @@ pub enum Operation {
         upload: UploadId,
         part: PartNumber,
     },
+    UploadPartCopy {
+        source: CopySource,
+        range: Option<ByteRange>,
+        bucket: BucketName,
+        key: ObjectKey,
+        upload: UploadId,
+        part: PartNumber,
+    },
     CompleteMultipartUpload {
         bucket: BucketName,
         key: ObjectKey,
@@ -208,6 +216,7 @@ impl Operation {
             Self::ListObjectVersions { .. } => "ListObjectVersions",
             Self::CreateMultipartUpload { .. } => "CreateMultipartUpload",
             Self::UploadPart { .. } => "UploadPart",
+            Self::UploadPartCopy { .. } => "UploadPartCopy",
             Self::CompleteMultipartUpload { .. } => "CompleteMultipartUpload",
             Self::AbortMultipartUpload { .. } => "AbortMultipartUpload",
             Self::ListParts { .. } => "ListParts",

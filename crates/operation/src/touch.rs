@@ -60,7 +60,7 @@ impl Operation {
             O::DeleteObjects { bucket, objects } => {
                 objects.iter().map(|(key, _)| (Way::Write, Resource::Object(bucket.clone(), key.clone()))).collect()
             }
-            O::CopyObject { source, bucket, key, .. } => vec![
+            O::CopyObject { source, bucket, key, .. } | O::UploadPartCopy { source, bucket, key, .. } => vec![
                 (Way::Read, Resource::Object(source.target.bucket.clone(), source.target.key.clone())),
                 (Way::Write, Resource::Object(bucket.clone(), key.clone())),
             ],

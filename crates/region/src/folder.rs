@@ -4,7 +4,7 @@ use fastness_identity::directory::create_operator;
 use fastness_label::Policy;
 use fastness_ledger::{ChainReport, Entry, HashChain, Outcome};
 use fastness_operation::Moment;
-use fastness_store::disk::OsDisk;
+use fastness_store::disk::{Disk, OsDisk, OverlayDisk};
 use fastness_store::{Fault, RegionSetup, Store};
 use fastness_vault::{FileSeal, RootKey, RootSeal, VaultError};
 use serde::{Deserialize, Serialize};
@@ -125,7 +125,7 @@ impl RegionFolder {
         let at_lock = |error| RegionError::Disk { path: lock_path.clone(), error };
         let mut options = OpenOptions::new();
         let lock = options.create(true).truncate(false).write(true).mode(0o600).open(&lock_path).map_err(at_lock)?;
-        match lock.try_lock() {
+        match try_lock_patiently(&lock) {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(RegionError::InUse(path.to_owned())),
             Err(TryLockError::Error(error)) => Err(at_lock(error)),
@@ -160,7 +160,7 @@ impl RegionFolder {
             self.clear().map_err(disk)?;
         }
         if let Some(root) = self.root()? {
-            return self.open_made(root, policy, &setup.name);
+            return self.open_made(Arc::new(OsDisk::new(&self.path)), root, policy, &setup.name);
         }
         File::create(self.path.join(MAKING)).and_then(|file| file.sync_all()).map_err(disk)?;
         File::open(&self.path).and_then(|folder| folder.sync_all()).map_err(disk)?;
@@ -190,22 +190,30 @@ impl RegionFolder {
         Ok(store)
     }
 
-    /// Opens a region that was made before.
+    /// Opens a region that was made before, to read it: what opening would change stays in memory.
     ///
     /// # Errors
     /// [`RegionError`], also when the folder holds no region.
     pub fn open_existing(&self, policy: Policy) -> Result<Store, RegionError> {
         match self.root()? {
-            Some(root) => self.open_made(root, policy, ""),
+            // On an overlay: whoever checks a folder changes nothing in it.
+            Some(root) => {
+                self.open_made(Arc::new(OverlayDisk::new(Arc::new(OsDisk::new(&self.path)))), root, policy, "")
+            }
             None => Err(RegionError::Incomplete { path: self.path.clone(), missing: ROOT_KEY }),
         }
     }
 
-    fn open_made(&self, root: RootKey, policy: Policy, expected: &str) -> Result<Store, RegionError> {
+    fn open_made(
+        &self,
+        disk: Arc<dyn Disk>,
+        root: RootKey,
+        policy: Policy,
+        expected: &str,
+    ) -> Result<Store, RegionError> {
         if !self.path.join(MAP).exists() {
             return Err(RegionError::Incomplete { path: self.path.clone(), missing: MAP });
         }
-        let disk = Arc::new(OsDisk::new(&self.path));
         let store = Store::open(disk, root, policy, Arc::new(HashChain)).map_err(|fault| self.store_error(fault))?;
         let found = store.setup().name;
         if !expected.is_empty() && found != expected {
@@ -247,6 +255,20 @@ impl OperatorKey {
         let read = std::fs::read(&path).and_then(|bytes| Ok(serde_json::from_slice(&bytes)?));
         read.map_err(|error| RegionError::Disk { path, error })
     }
+}
+
+/// Tries for two seconds: a process that was just killed holds its locks until it is gone.
+///
+/// # Errors
+/// As [`File::try_lock`].
+pub fn try_lock_patiently(file: &File) -> Result<(), TryLockError> {
+    for _ in 0..40 {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(std::time::Duration::from_millis(50)),
+            result => return result,
+        }
+    }
+    file.try_lock()
 }
 
 /// Writes a file that its owner alone may read; whole or not at all.

@@ -4,9 +4,10 @@ mod config;
 mod folder;
 mod server;
 mod service;
+mod tracked;
 
 pub use config::{ConfigError, RegionConfig};
-pub use folder::{OperatorKey, RegionError, RegionFolder};
+pub use folder::{OperatorKey, RegionError, RegionFolder, try_lock_patiently};
 pub use server::{ServeError, serve};
 pub use service::{HEALTH_PATH, RegionService};
 

@@ -1,5 +1,6 @@
 //! One request from its HTTP form to its HTTP answer: who answers it is told by the service in its signature's scope.
 
+use crate::tracked::track;
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use fastness_gate::{Context, Gate, Unauthenticated};
@@ -46,10 +47,13 @@ impl RegionService {
         }
         let empty = request.body().is_end_stream();
         let expects = request.headers().contains_key(http::header::EXPECT);
-        let mut response = self.answer(request, source).await;
-        // A final answer where `100 Continue` was expected ends the connection: botocore mistakes every later answer
-        // on it (its connection keeps the status line of the first).
-        if expects && (empty || !response.status().is_success()) {
+        let (parts, body) = request.into_parts();
+        let (body, rest) = track(body);
+        let mut response = self.answer(Request::from_parts(parts, body), source).await;
+        // A final answer where `100 Continue` was expected ends the connection: the client may send the body or not,
+        // and botocore mistakes every later answer on it (its connection keeps the status line of the first).
+        let goes_on = if expects { !empty && rest.is_read() } else { rest.drain().await };
+        if !goes_on {
             response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
         }
         response

@@ -151,6 +151,7 @@ operations! {
     list_object_versions ListObjectVersionsInput ListObjectVersionsOutput => listings::versions;
     create_multipart_upload CreateMultipartUploadInput CreateMultipartUploadOutput => uploads::create;
     upload_part UploadPartInput UploadPartOutput => uploads::part;
+    upload_part_copy UploadPartCopyInput UploadPartCopyOutput => uploads::part_copy;
     complete_multipart_upload CompleteMultipartUploadInput CompleteMultipartUploadOutput => uploads::complete;
     abort_multipart_upload AbortMultipartUploadInput AbortMultipartUploadOutput => uploads::abort;
     list_parts ListPartsInput ListPartsOutput => uploads::list_parts;

@@ -6,7 +6,7 @@ use crate::convert::{
 };
 use crate::error::{malformed, mismatch, refused, session};
 use fastness_gate::{Answer, Gate, ObjectAnswer, Payload};
-use fastness_operation::{ByteRange, CopySource, NameError, ObjectKey, ObjectTarget, Operation, VersionId};
+use fastness_operation::{ByteRange, Conditions, CopySource, NameError, ObjectKey, ObjectTarget, Operation, VersionId};
 use fastness_store::{Deleted, Fault};
 use http::HeaderValue;
 use s3s::dto::{self, StreamingBlob};
@@ -229,6 +229,14 @@ pub(crate) async fn head(
     Ok(response)
 }
 
+pub(crate) fn copy_source(source: &dto::CopySource, conditions: Conditions) -> Result<CopySource, S3Error> {
+    let dto::CopySource::Bucket { bucket, key, version_id } = source else {
+        return Err(crate::error::not_offered("copying from an access point"));
+    };
+    let target = target(bucket, key, version_id.as_ref().map(ToString::to_string))?;
+    Ok(CopySource { target, conditions })
+}
+
 pub(crate) async fn copy(
     gate: &Gate,
     request: S3Request<dto::CopyObjectInput>,
@@ -249,18 +257,15 @@ pub(crate) async fn copy(
         ("object lock", input.object_lock_mode.is_some() || input.object_lock_legal_hold_status.is_some()),
         ("website redirection", input.website_redirect_location.is_some()),
     ])?;
-    let dto::CopySource::Bucket { bucket: from_bucket, key: from_key, version_id } = &input.copy_source else {
-        return Err(crate::error::not_offered("copying from an access point"));
-    };
-    let source = CopySource {
-        target: target(from_bucket, from_key, version_id.as_ref().map(ToString::to_string))?,
-        conditions: conditions(
+    let source = copy_source(
+        &input.copy_source,
+        conditions(
             input.copy_source_if_match,
             input.copy_source_if_none_match,
             input.copy_source_if_modified_since,
             input.copy_source_if_unmodified_since,
         ),
-    };
+    )?;
     let replaced = match input.metadata_directive.as_ref().map(dto::MetadataDirective::as_str) {
         Some("REPLACE") => Some(attributes(&headers, input.content_type, input.metadata)?),
         None | Some("COPY") => None,
@@ -272,7 +277,7 @@ pub(crate) async fn copy(
         bucket: bucket(&input.bucket)?,
         key: key(&input.key)?,
         attributes: replaced,
-        conditions: fastness_operation::Conditions::default(),
+        conditions: Conditions::default(),
     };
     let answer =
         gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))?;

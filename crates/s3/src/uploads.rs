@@ -6,8 +6,9 @@ use crate::convert::{
 };
 use crate::error::{malformed, mismatch, refused, session};
 use crate::listings::limit;
+use crate::objects::copy_source;
 use fastness_gate::{Answer, Gate, Payload};
-use fastness_operation::{CompletedPart, Listing, Operation, PartNumber, UploadId};
+use fastness_operation::{ByteRange, CompletedPart, Listing, Operation, PartNumber, UploadId};
 use s3s::dto;
 use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
 
@@ -95,6 +96,61 @@ pub(crate) async fn part(
         checksum_crc64nvme: sums.crc64nvme,
         checksum_sha1: sums.sha1,
         checksum_sha256: sums.sha256,
+        server_side_encryption: aes256(),
+        ..Default::default()
+    };
+    Ok(labelled(gate, label, output))
+}
+
+pub(crate) async fn part_copy(
+    gate: &Gate,
+    request: S3Request<dto::UploadPartCopyInput>,
+) -> S3Result<S3Response<dto::UploadPartCopyOutput>> {
+    let session = session(&request)?;
+    let input = request.input;
+    expected_owner(&session, input.expected_bucket_owner.as_ref())?;
+    expected_owner(&session, input.expected_source_bucket_owner.as_ref())?;
+    let customer = [&input.sse_customer_algorithm, &input.copy_source_sse_customer_algorithm];
+    refuse_if(&[("encryption with the caller's key", customer.iter().any(|algorithm| algorithm.is_some()))])?;
+    let range = match input.copy_source_range.as_deref().map(dto::Range::parse) {
+        None => None,
+        Some(Ok(dto::Range::Int { first, last: Some(last) })) => Some(ByteRange::From { first, last: Some(last) }),
+        Some(_) => {
+            let message = "The x-amz-copy-source-range value must be of the form bytes=first-last";
+            return Err(malformed(S3ErrorCode::InvalidArgument, message));
+        }
+    };
+    let operation = Operation::UploadPartCopy {
+        source: copy_source(
+            &input.copy_source,
+            conditions(
+                input.copy_source_if_match,
+                input.copy_source_if_none_match,
+                input.copy_source_if_modified_since,
+                input.copy_source_if_unmodified_since,
+            ),
+        )?,
+        range,
+        bucket: bucket(&input.bucket)?,
+        key: key(&input.key)?,
+        upload: UploadId::new(input.upload_id),
+        part: PartNumber::new(i64::from(input.part_number)).map_err(name_error)?,
+    };
+    let answer =
+        gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))?;
+    let Answer::Part(part, label) = answer else { return Err(mismatch(gate)) };
+    let sums = Checksums::of(part.checksum);
+    let result = dto::CopyPartResult {
+        e_tag: Some(etag(&part.etag)),
+        last_modified: Some(timestamp(part.modified_ms)),
+        checksum_crc32: sums.crc32,
+        checksum_crc32c: sums.crc32c,
+        checksum_crc64nvme: sums.crc64nvme,
+        checksum_sha1: sums.sha1,
+        checksum_sha256: sums.sha256,
+    };
+    let output = dto::UploadPartCopyOutput {
+        copy_part_result: Some(result),
         server_side_encryption: aes256(),
         ..Default::default()
     };

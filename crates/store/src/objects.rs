@@ -341,7 +341,9 @@ impl Store {
             Operation::GetObject { target, conditions, .. } | Operation::HeadObject { target, conditions, .. } => {
                 (target, conditions)
             }
-            Operation::CopyObject { source, .. } => (&source.target, &source.conditions),
+            Operation::CopyObject { source, .. } | Operation::UploadPartCopy { source, .. } => {
+                (&source.target, &source.conditions)
+            }
             _ => return Err(Fault::mismatch()),
         };
         let snapshot = self.snapshot(permit.view())?;
@@ -369,9 +371,10 @@ impl Store {
         };
         check_read(conditions, &info).map_err(|fault| match (permit.operation(), fault) {
             // A copy has no "not modified": its source's condition does not hold.
-            (Operation::CopyObject { .. }, Fault::Refused { code: Code::NotModified, message, marker }) => {
-                Fault::Refused { code: Code::PreconditionFailed, message, marker }
-            }
+            (
+                Operation::CopyObject { .. } | Operation::UploadPartCopy { .. },
+                Fault::Refused { code: Code::NotModified, message, marker },
+            ) => Fault::Refused { code: Code::PreconditionFailed, message, marker },
             (_, fault) => fault,
         })?;
         let head_only = matches!(permit.operation(), Operation::HeadObject { .. });

@@ -180,8 +180,10 @@ impl Store {
     where
         S: Stream<Item = Result<Bytes, Fault>> + Unpin + Send,
     {
-        let (Operation::PutObject { .. } | Operation::CopyObject { .. } | Operation::UploadPart { .. }) =
-            permit.operation()
+        let (Operation::PutObject { .. }
+        | Operation::CopyObject { .. }
+        | Operation::UploadPart { .. }
+        | Operation::UploadPartCopy { .. }) = permit.operation()
         else {
             return Err(Fault::mismatch());
         };

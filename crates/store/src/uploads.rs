@@ -134,6 +134,7 @@ impl Store {
 
     fn find_upload(&self, permit: &Permit) -> Result<(catalog::Reading, UploadRecord), Fault> {
         let (Operation::UploadPart { bucket: name, key, upload, .. }
+        | Operation::UploadPartCopy { bucket: name, key, upload, .. }
         | Operation::ListParts { bucket: name, key, upload, .. }) = permit.operation()
         else {
             return Err(Fault::mismatch());
@@ -164,7 +165,9 @@ impl Store {
         moment: Moment,
         record: Record<PartInfo>,
     ) -> Result<PartInfo, Fault> {
-        let Operation::UploadPart { bucket: name, key, upload, part } = permit.operation() else {
+        let (Operation::UploadPart { bucket: name, key, upload, part }
+        | Operation::UploadPartCopy { bucket: name, key, upload, part, .. }) = permit.operation()
+        else {
             return Err(Fault::mismatch());
         };
         let (key, upload, number) = (key.clone(), upload.clone(), *part);

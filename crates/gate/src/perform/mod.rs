@@ -44,6 +44,7 @@ impl Gate {
             O::ListObjectVersions { .. } => store.list_versions(permit).map(Answer::Listing),
             O::CreateMultipartUpload { .. } => self.create_upload(session, permit, draft).await,
             O::UploadPart { .. } => self.upload_part(session, permit, payload, draft).await,
+            O::UploadPartCopy { .. } => self.copy_part(session, permit, draft).await,
             O::CompleteMultipartUpload { .. } => {
                 let record = draft.record(|written: &fastness_store::Written| written.version.clone());
                 let written = store.complete_upload(permit, moment, record).await?;

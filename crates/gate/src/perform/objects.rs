@@ -4,7 +4,7 @@ use crate::record::{Draft, refused_outcome};
 use crate::{Answer, Gate, ObjectAnswer, Payload, Session, classification};
 use fastness_decide::Permit;
 use fastness_ledger::Outcome;
-use fastness_operation::{Code, Moment, Operation as O};
+use fastness_operation::{ByteRange, Code, Moment, Operation as O};
 use fastness_store::{Deleted, Fault, ManyDeleted, PartInfo, VALUE_LEN_MAX, Written};
 use futures_util::StreamExt;
 
@@ -112,6 +112,29 @@ impl Gate {
         let Payload { stream, expected } = payload;
         let received = self.store.receive(permit, stream.boxed(), expected.algorithm().or(asked)).await?;
         expected.check(&received)?;
+        let record = draft.record(|part: &PartInfo| Some(format!("part {} etag {}", part.number, part.etag)));
+        let part = self.store.put_part(permit, received, session.context().moment, record).await?;
+        Ok(Answer::Part(part, permit.view().session()))
+    }
+}
+
+impl Gate {
+    pub(crate) async fn copy_part(&self, session: &Session, permit: &Permit, draft: &Draft) -> Result<Answer, Fault> {
+        let O::UploadPartCopy { range, .. } = permit.operation() else { return Err(mismatch()) };
+        let asked = self.store.upload_checksum(permit)?;
+        let (info, content) = self.store.open_object(permit)?;
+        // Unlike a read's, a copy's range must lie within the source.
+        let (offset, length) = match range {
+            None => (0, info.size),
+            Some(ByteRange::From { first, last: Some(last) }) if first <= last && *last < info.size => {
+                (*first, last - first + 1)
+            }
+            Some(_) => {
+                let message = "The x-amz-copy-source-range is not valid for the source object";
+                return Err(Fault::refused(Code::InvalidArgument, message));
+            }
+        };
+        let received = self.store.receive(permit, content.stream(offset, length), asked).await?;
         let record = draft.record(|part: &PartInfo| Some(format!("part {} etag {}", part.number, part.etag)));
         let part = self.store.put_part(permit, received, session.context().moment, record).await?;
         Ok(Answer::Part(part, permit.view().session()))

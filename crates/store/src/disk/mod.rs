@@ -3,9 +3,11 @@
 
 mod memory;
 mod os;
+mod overlay;
 
 pub use memory::{FaultKind, MemoryDisk};
 pub use os::OsDisk;
+pub use overlay::OverlayDisk;
 
 use std::{fmt::Debug, io, sync::Arc};
 

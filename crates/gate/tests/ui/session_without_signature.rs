@@ -1,0 +1,10 @@
+//! A session comes from `Gate::authenticate` alone.
+
+use fastness_gate::{Context, Session};
+use fastness_identity::Subject;
+
+fn session(subject: Subject, context: Context) -> Session {
+    Session::new(subject, context)
+}
+
+fn main() {}
