@@ -72,3 +72,42 @@ def s3(cloud):
 @pytest.fixture
 def bucket(s3, name):
     return make_bucket(s3, name)
+
+
+# The people of the top secret region, by their labels.
+
+
+@pytest.fixture
+def both(cloud):
+    return cloud.s3("topsecret-analyst")
+
+
+@pytest.fixture
+def si(cloud):
+    return cloud.s3("topsecret-si")
+
+
+@pytest.fixture
+def tk(cloud):
+    return cloud.s3("topsecret-tk")
+
+
+@pytest.fixture
+def low(cloud):
+    return cloud.s3("topsecret-analyst-low")
+
+
+@pytest.fixture
+def at(name, low):
+    """A bucket made at SECRET: in everybody's view."""
+    return make_bucket(low, name)
+
+
+@pytest.fixture(scope="session")
+def others(cloud):
+    """People of a second account of the secret region, by label."""
+    account = cloud.new_account("second-account", "us-isob-east-1")
+    return {
+        label: account.s3(f"person-{n}", clearance="SECRET", nationality="USA", label=label)
+        for n, label in enumerate(["UNCLASSIFIED", "SECRET", "SECRET//REL TO USA, GBR"])
+    }

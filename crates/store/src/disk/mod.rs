@@ -4,6 +4,7 @@
 mod memory;
 mod os;
 mod overlay;
+mod sparse;
 
 pub use memory::{FaultKind, MemoryDisk};
 pub use os::OsDisk;
