@@ -17,7 +17,7 @@ OTHER = os.environ.get("S3_TESTS_AGAINST")  # URL of another S3 server; see READ
 def pytest_collection_modifyitems(config, items):
     if OTHER:
         for item in items:
-            if item.get_closest_marker("fastness") and not os.environ.get("S3_TESTS_ALL") or Path(item.fspath).name not in ("test_s3.py", "test_signatures.py"):
+            if item.get_closest_marker("fastness") and not os.environ.get("S3_TESTS_ALL") or Path(item.fspath).name not in ("test_s3.py", "test_s3_content.py", "test_signatures.py"):
                 item.add_marker(pytest.mark.skip(reason="a promise of Fastness alone"))
 
 

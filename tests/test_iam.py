@@ -7,7 +7,7 @@ import pytest
 
 from cloud import ARN_PARTITION, Account, denied, get, label_of, make_bucket, make_user, put, refused
 
-RESERVED = {"clearance": "SECRET", "nationality": "USA", "label": "UNCLASSIFIED", "duty": "officer"}
+RESERVED = {"clearance": "SECRET", "nationality": "USA", "label": "UNCLASSIFIED", "duty": "reviewer"}
 INVALID = {"InvalidInput", "ValidationError", "MalformedInput", "InvalidParameterValue", "MalformedPolicyDocument"}
 
 
@@ -148,13 +148,39 @@ def test_the_administrator_sets_no_clearance(admin, officer, user, key, value):
     with denied():
         tag(admin, user, team="x", **{key: value})
     assert tags(admin, user) == {}
-    if key != "duty":
-        tag(officer, user, **({"clearance": "SECRET", "nationality": "USA"} | {key: value}))
-        with denied():
-            admin.untag_user(UserName=user, TagKeys=[key])
-        assert tags(admin, user)[key] == value
-        officer.untag_user(UserName=user, TagKeys=[key])
-        assert key not in tags(officer, user)
+    tag(officer, user, **({"clearance": "SECRET", "nationality": "USA"} | {key: value}))
+    with denied():
+        admin.untag_user(UserName=user, TagKeys=[key])
+    assert tags(admin, user)[key] == value
+    officer.untag_user(UserName=user, TagKeys=[key])
+    assert key not in tags(officer, user)
+
+
+def test_nobody_becomes_an_officer_or_an_administrator(cloud, admin, officer, user):
+    """These duties come with an account. Whoever knew the secret of a user who is given one would hold two duties."""
+    for duty in ("officer", "administrator"):
+        for client in (admin, officer):
+            with denied():
+                tag(client, user, duty=duty)
+    assert tags(admin, user) == {}
+    with denied():
+        admin.create_access_key(UserName="officer")
+    key = officer.list_access_keys(UserName="officer")["AccessKeyMetadata"][0]["AccessKeyId"]
+    with denied():
+        admin.update_access_key(UserName="officer", AccessKeyId=key, Status="Inactive")
+    with denied():
+        admin.delete_access_key(UserName="officer", AccessKeyId=key)
+    with denied():
+        admin.delete_user(UserName="officer")
+    with denied():
+        officer.create_access_key(UserName="admin")
+    with denied():
+        officer.untag_user(UserName="admin", TagKeys=["duty"])
+    with denied():
+        officer.create_access_key(UserName=user)
+    fresh = officer.create_access_key()["AccessKey"]  # their own they change themselves
+    assert fresh["UserName"] == "officer"
+    officer.delete_access_key(UserName="officer", AccessKeyId=fresh["AccessKeyId"])
 
 
 @pytest.mark.parametrize("key,value", RESERVED.items())

@@ -189,6 +189,24 @@ class Wire:
         sent = {k: v for k, v in sent.items() if k.lower() not in drop}
         return self.send(method, wire_path + ("?" + wire_query if wire_query else ""), sent, body)
 
+    @property
+    def port(self):
+        return int(self.netloc.rsplit(":", 1)[1])
+
+    def raw(self, method, path, body, sent=None):
+        """The bytes of a signed request: its head, which announces the whole body, and the body or its first `sent` bytes."""
+        signature = self.signature()
+        wire_path, _ = self.target(path, {})
+        payload = hashlib.sha256(body).hexdigest()
+        headers = {"Host": self.netloc, "x-amz-date": stamp(signature.moment), "x-amz-content-sha256": payload}
+        names, value = signature.request(method, wire_path, "", headers, payload)
+        headers["Authorization"] = (
+            f"AWS4-HMAC-SHA256 Credential={signature.access}/{signature.scope}, SignedHeaders={names}, Signature={value}"
+        )
+        headers["Content-Length"] = str(len(body))
+        lines = [f"{method} {wire_path} HTTP/1.1", *(f"{k}: {v}" for k, v in headers.items()), "", ""]
+        return "\r\n".join(lines).encode(), body[:sent]
+
     def presign(self, method, path, expires, query=None, signature=None, extra=None):
         signature = signature or self.signature()
         query = dict(query or {})

@@ -36,9 +36,12 @@ pub(crate) fn check(subject: &Subject, operation: &Operation, labels: &RegionLab
             }
             at_floor()
         }
-        O::DeleteUser { .. } | O::CreateAccessKey { .. } => {
-            duty(subject, &[Duty::Administrator]).and_then(|()| at_floor())
+        O::DeleteUser { .. } => duty(subject, &[Duty::Administrator]).and_then(|()| at_floor()),
+        // An officer changes their own key; whose keys an administrator may make depends on whose they are.
+        O::CreateAccessKey { user } if own(subject, user.as_ref()) => {
+            duty(subject, &[Duty::Administrator, Duty::Officer]).and_then(|()| at_floor())
         }
+        O::CreateAccessKey { .. } => duty(subject, &[Duty::Administrator]).and_then(|()| at_floor()),
         O::DeleteAccessKey { user, .. } => {
             self_or(subject, user.as_ref(), &[Duty::Administrator]).and_then(|()| at_floor())
         }
@@ -115,8 +118,12 @@ fn worker(subject: &Subject) -> Result<(), Refusal> {
 }
 
 fn self_or(subject: &Subject, user: Option<&UserName>, duties: &[Duty]) -> Result<(), Refusal> {
-    let own = subject.user().is_some_and(|own| user.is_none_or(|user| user == own));
-    if own { Ok(()) } else { duty(subject, duties) }
+    if own(subject, user) { Ok(()) } else { duty(subject, duties) }
+}
+
+/// Whether a request names the caller, or nobody, which means the same.
+fn own(subject: &Subject, user: Option<&UserName>) -> bool {
+    subject.user().is_some_and(|own| user.is_none_or(|user| user == own))
 }
 
 fn tag<'a>(subject: &Subject, user: &UserName, keys: impl Iterator<Item = &'a String>) -> Result<(), Refusal> {

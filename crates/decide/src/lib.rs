@@ -13,7 +13,9 @@
 //! | S3 | – | – | – | own account's buckets |
 //! | GetUser, ListUserTags, ListAccessKeys | – | account | account | self |
 //! | ListUsers | – | account | account | – |
-//! | CreateUser, DeleteUser, CreateAccessKey, DeleteAccessKey | – | account, at the floor | – | own keys: delete, at the floor |
+//! | CreateUser, DeleteUser | – | account, at the floor | – | – |
+//! | CreateAccessKey | – | account, at the floor | own, at the floor | – |
+//! | DeleteAccessKey | – | account, at the floor | own, at the floor | own, at the floor |
 //! | UpdateAccessKey | – | account, at the floor | account, at the floor | self, at the floor |
 //! | TagUser, UntagUser: plain tags | – | account, at the floor | – | – |
 //! | TagUser, UntagUser: clearance, nationality, label, duty | – | – | others of the account, at the floor | – |
@@ -22,6 +24,10 @@
 //! | AllowLabel | – | – | at the floor | – |
 //! | ListLabels | yes | yes | yes | – |
 //! | CreateAccount, ListAccounts | yes | – | – | – |
+//!
+//! The directory adds what depends on whose user it is: administrators and officers come with an account alone, and
+//! nobody but they themselves makes, switches or deletes their keys, changes their duty or deletes them
+//! ([`fastness_identity::directory`]).
 
 mod duties;
 

@@ -65,13 +65,11 @@ impl Gate {
     ) -> Unauthenticated {
         let draft = Draft::unauthenticated(self, context, claimed.unwrap_or_default());
         let entry = draft.refused(Reason::Authentication, refusal.code);
-        match self.store.record(draft.label(), entry).await {
-            Ok(()) => refusal,
-            Err(fault) => {
-                tracing::error!(%fault, "a refusal could not be recorded");
-                internal()
-            }
+        // The answer is the same when the ceiling cannot record: its full queue or disk must not show below.
+        if let Err(fault) = self.store.record(draft.label(), entry).await {
+            tracing::error!(%fault, "a refusal could not be recorded");
         }
+        refusal
     }
 
     fn open_session(

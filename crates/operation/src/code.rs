@@ -83,6 +83,8 @@ codes! {
     NotModified "NotModified" 304,
     /// A condition does not hold.
     PreconditionFailed "PreconditionFailed" 412,
+    /// The client took too long to send the next bytes.
+    RequestTimeout "RequestTimeout" 400,
     /// The signature, or that of a chunk of the body, is not right.
     SignatureDoesNotMatch "SignatureDoesNotMatch" 403,
     /// The queue of this label is full: come back later.

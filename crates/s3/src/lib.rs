@@ -18,7 +18,7 @@ use body::{Claims, Guarded};
 use fastness_gate::{Gate, Session};
 use fastness_identity::signature::{self, Verified};
 use http::request::Parts;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use s3s::dto;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{Body, S3, S3Request, S3Response, S3Result};
@@ -111,11 +111,31 @@ impl S3Front {
             let code = response.status().as_u16().to_string();
             self.gate.refuse_malformed(&session, &what, &code).await;
         }
+        order_metadata(response.headers_mut());
         if let Ok(value) = HeaderValue::from_str(&request_id) {
             response.headers_mut().insert("x-amz-request-id", value);
         }
         response
     }
+}
+
+/// The same object is answered by the same bytes: `s3s` writes metadata in the order of a hash map.
+fn order_metadata(headers: &mut HeaderMap) {
+    let is_metadata = |name: &HeaderName| name.as_str().starts_with("x-amz-meta-");
+    if !headers.keys().any(is_metadata) {
+        return;
+    }
+    let (mut metadata, mut ordered) = (Vec::new(), HeaderMap::with_capacity(headers.len()));
+    for (name, value) in &*headers {
+        if is_metadata(name) {
+            metadata.push((name.clone(), value.clone()));
+        } else {
+            ordered.append(name.clone(), value.clone());
+        }
+    }
+    metadata.sort_by(|(a, _), (b, _)| a.as_str().cmp(b.as_str()));
+    ordered.extend(metadata);
+    *headers = ordered;
 }
 
 /// Hands an S3 request to the function that maps it.

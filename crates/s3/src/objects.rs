@@ -253,7 +253,8 @@ pub(crate) async fn copy(
     refuse_if(&[
         ("granting by ACL", grants.iter().any(|grant| grant.is_some())),
         ("encryption with the caller's key", customer.iter().any(|algorithm| algorithm.is_some())),
-        ("tagging", input.tagging.is_some()),
+        ("tagging", input.tagging.is_some() || input.tagging_directive.is_some_and(|way| way.as_str() != "COPY")),
+        ("another checksum than the source's", input.checksum_algorithm.is_some()),
         ("object lock", input.object_lock_mode.is_some() || input.object_lock_legal_hold_status.is_some()),
         ("website redirection", input.website_redirect_location.is_some()),
     ])?;

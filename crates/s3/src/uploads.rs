@@ -36,6 +36,10 @@ pub(crate) async fn create(
         ("tagging", input.tagging.is_some()),
         ("object lock", input.object_lock_mode.is_some() || input.object_lock_legal_hold_status.is_some()),
         ("website redirection", input.website_redirect_location.is_some()),
+        (
+            "a full-object checksum over parts",
+            input.checksum_type.as_ref().is_some_and(|kind| kind.as_str() == dto::ChecksumType::FULL_OBJECT),
+        ),
     ])?;
     let asked = input.checksum_algorithm.as_ref().map(|name| algorithm(name.as_str())).transpose()?;
     let operation = Operation::CreateMultipartUpload {
@@ -164,6 +168,11 @@ pub(crate) async fn complete(
     let session = session(&request)?;
     let input = request.input;
     expected_owner(&session, input.expected_bucket_owner.as_ref())?;
+    let full = input.checksum_type.as_ref().is_some_and(|kind| kind.as_str() == dto::ChecksumType::FULL_OBJECT);
+    refuse_if(&[
+        ("a full-object checksum over parts", full),
+        ("a check of the object's size on completion", input.mpu_object_size.is_some()),
+    ])?;
     let named = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
     if named.is_empty() || named.len() > 10_000 {
         let message = "The XML you provided was not well-formed or did not validate against our published schema";

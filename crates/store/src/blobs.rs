@@ -17,6 +17,42 @@ pub(crate) fn incoming_name(id: &[u8; 16]) -> String {
     format!("incoming/{}", hex::encode(id))
 }
 
+/// A value's file that no commit has made real yet. Dropped, it removes the file. Whoever commits the value hands it
+/// into the writer's turn, so that nobody who goes away in the meantime takes the file along.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    partition: Arc<Partition>,
+    id: Option<[u8; 16]>,
+}
+
+impl Incoming {
+    pub(crate) const fn new(partition: Arc<Partition>, id: [u8; 16]) -> Self {
+        Self { partition, id: Some(id) }
+    }
+
+    /// The commit succeeded: the file belongs to an object now, and moves to its place.
+    pub(crate) fn settle(mut self) {
+        if let Some(id) = self.id.take() {
+            settle(&self.partition, &id);
+        }
+    }
+
+    /// The commit failed, and may yet turn out to be there when the catalog is opened again: the next start decides.
+    pub(crate) fn leave(mut self) {
+        self.id = None;
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.take()
+            && let Err(error) = self.partition.disk.remove(&incoming_name(&id))
+        {
+            tracing::warn!(%error, "an unfinished value is left in `incoming/` until the next start");
+        }
+    }
+}
+
 fn folder(id: &[u8; 16]) -> String {
     format!("blobs/{}", hex::encode(id.get(..1).unwrap_or_default()))
 }
@@ -40,7 +76,7 @@ pub(crate) fn open(partition: &Partition, id: &[u8; 16]) -> Result<Arc<dyn DiskF
 }
 
 /// Moves a committed value to its place. A failure is harmless: it is found where it was.
-pub(crate) fn settle(partition: &Partition, id: &[u8; 16]) {
+fn settle(partition: &Partition, id: &[u8; 16]) {
     let disk = &partition.disk;
     let moved = disk.create_folder(&folder(id)).and_then(|()| disk.rename(&incoming_name(id), &settled_name(id)));
     if let Err(error) = moved {

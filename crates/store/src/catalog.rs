@@ -1,5 +1,6 @@
 //! One partition's catalog: its tables, a read snapshot of them, and a writer's turn.
 
+use crate::blobs::Incoming;
 use crate::records::{self, State};
 use crate::{Chain, Fault};
 use redb::{
@@ -73,6 +74,15 @@ pub(crate) struct Turn<'t> {
     chain: &'t dyn Chain,
     /// Blobs that this turn took out of the catalog; unlinked once it is durable.
     pub(crate) unlinked: Vec<[u8; 16]>,
+    /// Files that the commit makes real.
+    pub(crate) settled: Vec<Incoming>,
+}
+
+/// What is left to do with files once a turn's transaction is durable.
+#[derive(Debug, Default)]
+pub(crate) struct Aftermath {
+    pub(crate) unlinked: Vec<[u8; 16]>,
+    pub(crate) settled: Vec<Incoming>,
 }
 
 /// Begins a transaction that is durable when its commit returns.
@@ -110,6 +120,7 @@ impl<'t> Turn<'t> {
             state,
             chain,
             unlinked: Vec::new(),
+            settled: Vec::new(),
         })
     }
 
@@ -133,10 +144,10 @@ impl<'t> Turn<'t> {
     }
 
     /// Writes the counters back; the tables close, and the transaction can commit.
-    pub(crate) fn close(mut self) -> Result<Vec<[u8; 16]>, Fault> {
+    pub(crate) fn close(mut self) -> Result<Aftermath, Fault> {
         let state = records::encode(&self.state)?;
         self.state_row.insert((), state.as_slice())?;
-        Ok(self.unlinked)
+        Ok(Aftermath { unlinked: self.unlinked, settled: self.settled })
     }
 }
 

@@ -35,7 +35,7 @@ pub use log::LogReader;
 pub use map::{RegionMap, RegionSetup};
 pub use objects::{Deleted, ManyDeleted, ObjectInfo, Written};
 pub use partition::{BATCH_LEN_MAX, LAZY_WAIT_MAX, QUEUE_LEN_MAX, RESERVE_LEN};
-pub use receive::{ChecksumHasher, INLINE_LEN_MAX, Received, VALUE_LEN_MAX};
+pub use receive::{CHUNK_TIME_MAX, ChecksumHasher, INLINE_LEN_MAX, Received, VALUE_LEN_MAX};
 pub use uploads::{PART_LEN_MIN, PartInfo, PartPage};
 
 use disk::Disk;

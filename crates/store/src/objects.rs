@@ -66,7 +66,6 @@ pub(crate) struct NewObject {
     pub(crate) size: u64,
     pub(crate) attributes: Attributes,
     pub(crate) checksum: Option<Checksum>,
-    pub(crate) pieces: Vec<Piece>,
 }
 
 /// The id of a version: its sequence, which finds it, and 64 random bits.
@@ -167,6 +166,8 @@ fn insert_version(
 /// What `x-amz-version-id` says of a version just written by its own session.
 fn own_shown_id(own: &BucketRecord, record: &VersionRecord) -> Option<String> {
     match own.versioning {
+        // A marker is always named, or nobody could remove it; as in every listing it is the null version.
+        Versioning::Unversioned if record.object.is_none() => Some(VersionId::NULL.to_owned()),
         Versioning::Unversioned => None,
         Versioning::Suspended => Some(VersionId::NULL.to_owned()),
         Versioning::Enabled => Some(record.id.clone()),
@@ -180,25 +181,40 @@ fn latest_below(below: &Snapshot, bucket: &Bucket, key: &ObjectKey) -> Result<Op
     }
 }
 
-/// Makes a version of what was received, in the writer's turn.
+/// Where an object is to be written, and what must hold there.
+pub(crate) struct Destination<'a> {
+    pub(crate) bucket: &'a Bucket,
+    pub(crate) key: &'a ObjectKey,
+    pub(crate) conditions: &'a Conditions,
+}
+
+/// Makes a version of what was received, in the writer's turn. `pieces` places the content; it is asked last.
+///
+/// INVARIANT: everything that may refuse is looked at before the first change, because a refusal commits with its
+/// ledger entry, and would commit what was changed before it.
 pub(crate) fn put(
     turn: &mut Turn<'_>,
     below: &Snapshot,
-    bucket: &Bucket,
-    key: &ObjectKey,
-    conditions: &Conditions,
+    destination: &Destination<'_>,
     moment: &Moment,
     new: NewObject,
+    pieces: impl FnOnce(&mut Turn<'_>) -> Result<Vec<Piece>, Fault>,
 ) -> Result<Written, Fault> {
-    let own = own_record(turn, below, bucket)?;
+    let Destination { bucket, key, conditions } = *destination;
     if *conditions != Conditions::default() {
-        let latest = match view::newest(&turn.versions, own.id, key.as_str())? {
+        let own = match crate::buckets::find_own(turn, bucket)? {
+            Some(own) => view::newest(&turn.versions, own.id, key.as_str())?,
+            None => None,
+        };
+        let latest = match own {
             Some((_, record)) => Some(record),
             None => latest_below(below, bucket, key)?,
         };
         check_write(conditions, latest.as_ref())?;
     }
-    let NewObject { etag, size, attributes, checksum, pieces } = new;
+    let own = own_record(turn, below, bucket)?;
+    let NewObject { etag, size, attributes, checksum } = new;
+    let pieces = pieces(turn)?;
     let object = ObjectRecord { size, etag: etag.clone(), attributes, checksum: checksum.clone(), pieces };
     let record = insert_version(turn, &own, key, moment, Some(object))?;
     let version = own_shown_id(&own, &record);
@@ -315,21 +331,19 @@ impl Store {
         let (store, view, key, conditions) = (self.clone(), permit.view().clone(), key.clone(), conditions.clone());
         let bucket = permit.bucket(name).cloned().ok_or_else(no_such_bucket)?;
         let partition = self.own(permit)?;
-        let (sealed, draft) = received.take();
+        let draft = received.take();
         let new = NewObject {
             etag: hex::encode(received.md5),
             size: received.size,
             attributes,
             checksum: received.checksum.clone(),
-            pieces: Vec::new(),
         };
         let work = move |turn: &mut Turn<'_>| {
-            let pieces = crate::receive::place(turn, sealed, draft)?;
-            put(turn, &store.below(&view)?, &bucket, &key, &conditions, &moment, NewObject { pieces, ..new })
+            let place = |turn: &mut Turn<'_>| crate::receive::place(turn, draft);
+            let destination = Destination { bucket: &bucket, key: &key, conditions: &conditions };
+            put(turn, &store.below(&view)?, &destination, &moment, new, place)
         };
-        let written = partition.turn(work, record).await?;
-        received.settle();
-        Ok(written)
+        partition.turn(work, record).await
     }
 
     /// Finds the object that a read names, checks the read's conditions, and opens its content.

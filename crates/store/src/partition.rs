@@ -4,7 +4,8 @@
 //! are authenticated); whoever holds the key and the folder can rewrite the partition, and the ledger's chain with it,
 //! until checkpoints are witnessed elsewhere.
 
-use crate::catalog::{self, Reading, Turn};
+use crate::blobs::Incoming;
+use crate::catalog::{self, Aftermath, Reading, Turn};
 use crate::disk::{Disk, OpenMode};
 use crate::erasure::ErasureKeys;
 use crate::{Chain, Fault, pages};
@@ -52,6 +53,8 @@ pub(crate) struct Partition {
     key: Arc<PartitionKey>,
     /// Replaced when an error of the disk made the old one unusable.
     database: RwLock<Arc<Database>>,
+    /// Records of reads that no commit has yet. Only the writer's thread takes this lock.
+    unrecorded: Mutex<Vec<Vec<u8>>>,
     /// Removed values whose files are gone: the next commit takes them off the doomed list.
     forgettable: Mutex<Vec<[u8; 16]>>,
     queue: Mutex<Option<SyncSender<Job>>>,
@@ -109,6 +112,7 @@ impl Partition {
             disk,
             key,
             database: RwLock::new(Arc::new(database)),
+            unrecorded: Mutex::new(Vec::new()),
             forgettable: Mutex::new(Vec::new()),
             queue: Mutex::new(Some(sender)),
             writer: Mutex::new(None),
@@ -214,6 +218,8 @@ impl Partition {
         while let Some(batch) = next_batch(receiver) {
             self.commit_batch(batch, chain);
         }
+        // The last chance of what an earlier batch could not record.
+        self.commit_batch(Vec::new(), chain);
     }
 
     fn commit_batch(&self, batch: Vec<Job>, chain: &dyn Chain) {
@@ -221,16 +227,24 @@ impl Partition {
         let mut done = Vec::new();
         let result = self.try_commit(batch, chain, &mut done, &mut failed);
         match result {
-            Ok(unlinked) => {
+            Ok(aftermath) => {
                 for after in done {
                     after(Ok(()));
                 }
                 drop(failed);
-                crate::blobs::unlink(self, &unlinked);
-                self.forgettable.lock().unwrap_or_else(PoisonError::into_inner).extend(unlinked);
+                aftermath.settled.into_iter().for_each(Incoming::settle);
+                crate::blobs::unlink(self, &aftermath.unlinked);
+                self.forgettable.lock().unwrap_or_else(PoisonError::into_inner).extend(aftermath.unlinked);
             }
             Err(fault) => {
                 tracing::error!(label = ?self.label, %fault, "a batch was not committed");
+                let mut notes = self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner);
+                let lost = notes.len().saturating_sub(QUEUE_LEN_MAX);
+                if lost > 0 {
+                    tracing::error!(label = ?self.label, lost, "records of reads are lost: the disk refuses them");
+                    notes.drain(..lost);
+                }
+                drop(notes);
                 // INVARIANT: nobody is told of success before this point, and the transaction is gone.
                 for after in done {
                     after(Err(fault.clone()));
@@ -249,39 +263,45 @@ impl Partition {
         chain: &dyn Chain,
         done: &mut Vec<After>,
         failed: &mut Vec<After>,
-    ) -> Result<Vec<[u8; 16]>, Fault> {
+    ) -> Result<Aftermath, Fault> {
         let mut works = VecDeque::with_capacity(batch.len());
+        let mut notes = self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner);
         for job in batch {
             match job {
                 Job::Now(work, on_failure) => {
                     failed.push(on_failure);
                     works.push_back(work);
                 }
-                Job::Lazy(entry) => works.push_back(Box::new(move |turn: &mut Turn<'_>| {
-                    turn.append(&entry)?;
-                    Ok(Box::new(|_: Result<(), Fault>| ()) as After)
-                })),
+                Job::Lazy(entry) => notes.push(entry),
                 Job::Flush(after) => done.push(after),
             }
         }
-        if works.is_empty() {
-            return Ok(Vec::new());
+        if works.is_empty() && notes.is_empty() {
+            return Ok(Aftermath::default());
         }
         let database = self.database();
         let transaction = catalog::begin(&database)?;
-        let unlinked = {
+        let aftermath = {
             let mut turn = Turn::open(&transaction, chain)?;
             let forgettable = std::mem::take(&mut *self.forgettable.lock().unwrap_or_else(PoisonError::into_inner));
             for id in forgettable {
                 turn.doomed.remove(id.as_slice())?;
+            }
+            // Reads that were answered before: their records are kept until a commit has them.
+            for entry in notes.iter() {
+                turn.append(entry)?;
             }
             for work in works {
                 done.push(work(&mut turn)?);
             }
             turn.close()?
         };
-        transaction.commit()?;
-        Ok(unlinked)
+        if let Err(error) = transaction.commit() {
+            aftermath.settled.into_iter().for_each(Incoming::leave);
+            return Err(error.into());
+        }
+        notes.clear();
+        Ok(aftermath)
     }
 
     /// After an error of the disk the embedded store refuses further writes until it is opened anew: what was

@@ -2,6 +2,7 @@
 //! and go into the catalog with their version; larger ones become a file that the commit makes real.
 
 use crate::blob::BlobWriter;
+use crate::blobs::Incoming;
 use crate::catalog::Turn;
 use crate::disk::OpenMode;
 use crate::partition::{Partition, RESERVE_LEN};
@@ -15,7 +16,7 @@ use fastness_operation::{Checksum, ChecksumAlgorithm, Code, Operation};
 use futures_util::{Stream, StreamExt};
 use md5::{Digest, Md5};
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use std::time::Duration;
 
 /// Values up to this many bytes lie in the catalog; larger ones in files of their own.
 /// Measured: `docs/measurements/`, "where small values lie".
@@ -24,11 +25,11 @@ pub const INLINE_LEN_MAX: usize = 32 * 1024;
 /// The most bytes of one PUT or one part (S3: 5 GiB).
 pub const VALUE_LEN_MAX: u64 = 5 << 30;
 
-/// Chunks that may wait between the network and the disk, for each upload.
-const CHUNKS_WAITING_MAX: usize = 8;
+/// Bytes that are handed to a blocking thread at once.
+const STEP_LEN: usize = 512 * 1024;
 
-/// The largest chunk handed on in one piece; larger ones are cut.
-const CHUNK_LEN_MAX: usize = 256 * 1024;
+/// How long a client may take for the next bytes of a body.
+pub const CHUNK_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// A value that has arrived whole and is sealed, and is not yet part of any object. Dropping it removes it.
 #[derive(Debug)]
@@ -39,11 +40,7 @@ pub struct Received {
     pub md5: [u8; 16],
     /// The checksum, with the algorithm that was asked for.
     pub checksum: Option<Checksum>,
-    partition: Arc<Partition>,
     draft: Option<Draft>,
-    sealed: Option<Vec<u8>>,
-    /// The file to remove if the value is never committed.
-    file: Option<[u8; 16]>,
 }
 
 /// A piece without its place.
@@ -52,49 +49,36 @@ pub(crate) struct Draft {
     size: u64,
     erasure: u64,
     key: Vec<u8>,
-    blob: Option<[u8; 16]>,
+    content: Sealed,
+}
+
+#[derive(Debug)]
+enum Sealed {
+    Small(Vec<u8>),
+    Large([u8; 16], Incoming),
 }
 
 impl Received {
-    pub(crate) fn take(&mut self) -> (Option<Vec<u8>>, Option<Draft>) {
-        (self.sealed.take(), self.draft.take())
-    }
-
-    /// The commit succeeded: the file belongs to an object now, and moves to its place.
-    pub(crate) fn settle(mut self) {
-        if let Some(id) = self.file.take() {
-            blobs::settle(&self.partition, &id);
-        }
-    }
-}
-
-impl Drop for Received {
-    fn drop(&mut self) {
-        if let Some(id) = self.file.take() {
-            discard(&self.partition, &id);
-        }
-    }
-}
-
-fn discard(partition: &Partition, id: &[u8; 16]) {
-    if let Err(error) = partition.disk.remove(&blobs::incoming_name(id)) {
-        tracing::warn!(%error, "an unfinished value is left in `incoming/` until the next start");
+    pub(crate) const fn take(&mut self) -> Option<Draft> {
+        self.draft.take()
     }
 }
 
 /// Writes the small value into the catalog, or names the file, within the turn that commits it.
-pub(crate) fn place(turn: &mut Turn<'_>, sealed: Option<Vec<u8>>, draft: Option<Draft>) -> Result<Vec<Piece>, Fault> {
-    let Some(draft) = draft else { return Ok(Vec::new()) };
-    let place = match (draft.blob, sealed) {
-        (Some(id), _) => Place::Blob(id),
-        (None, Some(sealed)) => {
+pub(crate) fn place(turn: &mut Turn<'_>, draft: Option<Draft>) -> Result<Vec<Piece>, Fault> {
+    let Some(Draft { size, erasure, key, content }) = draft else { return Ok(Vec::new()) };
+    let place = match content {
+        Sealed::Large(id, file) => {
+            turn.settled.push(file);
+            Place::Blob(id)
+        }
+        Sealed::Small(sealed) => {
             let number = turn.next_sequence();
             turn.inline.insert(number, sealed.as_slice())?;
             Place::Inline(number)
         }
-        (None, None) => return Err(Fault::Failed("a received value has no content".to_owned())),
     };
-    Ok(vec![Piece { size: draft.size, erasure: draft.erasure, key: draft.key, place }])
+    Ok(vec![Piece { size, erasure, key, place }])
 }
 
 /// The digests that are computed as a value passes.
@@ -189,10 +173,10 @@ impl Store {
         };
         let partition = self.own(permit)?;
         let mut small = BytesMut::new();
-        while let Some(chunk) = stream.next().await {
+        while let Some(chunk) = next_chunk(&mut stream).await {
             let chunk = chunk?;
             if small.len() + chunk.len() > INLINE_LEN_MAX {
-                return receive_large(partition, small.freeze(), chunk, stream, algorithm).await;
+                return receive_large(partition, vec![small.freeze(), chunk], stream, algorithm).await;
             }
             small.extend_from_slice(&chunk);
         }
@@ -201,13 +185,13 @@ impl Store {
         let (md5, checksum) = digests.finish();
         let size = small.len() as u64;
         if small.is_empty() {
-            return Ok(Received { size, md5, checksum, partition, draft: None, sealed: None, file: None });
+            return Ok(Received { size, md5, checksum, draft: None });
         }
         check_room(&partition, size)?;
         let (key, erasure, wrapped) = partition.erasure.new_value_key()?;
         let sealed = key.seal_small(&small).map_err(|error| Fault::failed("sealing a value", error))?;
-        let draft = Some(Draft { size, erasure, key: wrapped, blob: None });
-        Ok(Received { size, md5, checksum, partition, draft, sealed: Some(sealed), file: None })
+        let draft = Draft { size, erasure, key: wrapped, content: Sealed::Small(sealed) };
+        Ok(Received { size, md5, checksum, draft: Some(draft) })
     }
 }
 
@@ -220,93 +204,107 @@ fn check_room(partition: &Partition, size: u64) -> Result<(), Fault> {
     Ok(())
 }
 
+/// A large value on its way to the disk. It changes hands between the request and the blocking threads step by step:
+/// no thread is held for a client that takes its time.
+struct Writing {
+    partition: Arc<Partition>,
+    id: [u8; 16],
+    file: Incoming,
+    writer: BlobWriter,
+    digests: Digests,
+    erasure: u64,
+    key: Vec<u8>,
+    size: u64,
+    checked: u64,
+}
+
+impl Writing {
+    fn begin(partition: &Arc<Partition>, algorithm: Option<ChecksumAlgorithm>) -> Result<Self, Fault> {
+        let id: [u8; 16] = rand::random();
+        let (key, erasure, wrapped) = partition.erasure.new_value_key()?;
+        let name = blobs::incoming_name(&id);
+        let target = partition.disk.open(&name, OpenMode::CreateNew).map_err(|error| disk_fault(&error))?;
+        let file = Incoming::new(Arc::clone(partition), id);
+        let writer = BlobWriter::new(target, &key).map_err(|error| disk_fault(&error))?;
+        let digests = Digests::new(algorithm);
+        let partition = Arc::clone(partition);
+        Ok(Self { partition, id, file, writer, digests, erasure, key: wrapped, size: 0, checked: 0 })
+    }
+
+    fn push(mut self, chunks: Vec<Bytes>) -> Result<Self, Fault> {
+        for chunk in chunks {
+            self.digests.update(&chunk);
+            self.size += chunk.len() as u64;
+            self.writer.push(&chunk).map_err(|error| disk_fault(&error))?;
+        }
+        if self.size >= self.checked + (8 << 20) {
+            self.checked = self.size;
+            check_room(&self.partition, 8 << 20)?;
+        }
+        Ok(self)
+    }
+
+    fn finish(self) -> Result<Received, Fault> {
+        self.writer.finish().map_err(|error| disk_fault(&error))?;
+        self.partition.disk.sync_folder("incoming").map_err(|error| disk_fault(&error))?;
+        let (md5, checksum) = self.digests.finish();
+        let content = Sealed::Large(self.id, self.file);
+        let draft = Draft { size: self.size, erasure: self.erasure, key: self.key, content };
+        Ok(Received { size: self.size, md5, checksum, draft: Some(draft) })
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Fault::failed("writing a value", error)))
+}
+
+/// The next chunk of a body, if it comes in time.
+async fn next_chunk<S>(stream: &mut S) -> Option<Result<Bytes, Fault>>
+where
+    S: Stream<Item = Result<Bytes, Fault>> + Unpin + Send,
+{
+    tokio::time::timeout(CHUNK_TIME_MAX, stream.next()).await.unwrap_or_else(|_| {
+        let message = "Your socket connection to the server was not read from or written to within the timeout period.";
+        Some(Err(Fault::refused(Code::RequestTimeout, message)))
+    })
+}
+
 async fn receive_large<S>(
     partition: Arc<Partition>,
-    head: Bytes,
-    next: Bytes,
+    first: Vec<Bytes>,
     mut stream: S,
     algorithm: Option<ChecksumAlgorithm>,
 ) -> Result<Received, Fault>
 where
     S: Stream<Item = Result<Bytes, Fault>> + Unpin + Send,
 {
-    check_room(&partition, (head.len() + next.len()) as u64)?;
-    let (sender, receiver) = mpsc::channel::<Bytes>(CHUNKS_WAITING_MAX);
-    let target = Arc::clone(&partition);
-    let writer = tokio::task::spawn_blocking(move || write_blob(&target, receiver, algorithm));
-    let mut size = 0_u64;
-    let mut fault = None;
-    let mut pending = [head, next].into_iter();
-    'stream: loop {
-        let mut chunk = match pending.next() {
-            Some(chunk) => chunk,
-            None => match stream.next().await {
-                None => break,
-                Some(Ok(chunk)) => chunk,
-                Some(Err(error)) => {
-                    fault = Some(error);
-                    break;
-                }
-            },
-        };
+    let mut waiting = first;
+    let mut waiting_len: usize = waiting.iter().map(Bytes::len).sum();
+    check_room(&partition, waiting_len as u64)?;
+    let mut size = waiting_len as u64;
+    // While one step is written, the next is read: at most two steps are in memory.
+    let mut writing = tokio::spawn(blocking(move || Writing::begin(&partition, algorithm)));
+    let joined = |result: Result<Result<Writing, Fault>, tokio::task::JoinError>| {
+        result.unwrap_or_else(|error| Err(Fault::failed("writing a value", error)))
+    };
+    while let Some(chunk) = next_chunk(&mut stream).await {
+        let chunk = chunk?;
         size += chunk.len() as u64;
         if size > VALUE_LEN_MAX {
             let message = "Your proposed upload exceeds the maximum allowed size";
-            fault = Some(Fault::refused(Code::EntityTooLarge, message));
-            break;
+            return Err(Fault::refused(Code::EntityTooLarge, message));
         }
-        while !chunk.is_empty() {
-            let part = chunk.split_to(chunk.len().min(CHUNK_LEN_MAX));
-            if sender.send(part).await.is_err() {
-                // The writer ended early: its own fault says why.
-                break 'stream;
-            }
+        waiting_len += chunk.len();
+        waiting.push(chunk);
+        if waiting_len >= STEP_LEN {
+            let state = joined(writing.await)?;
+            let chunks = std::mem::take(&mut waiting);
+            waiting_len = 0;
+            writing = tokio::spawn(blocking(move || state.push(chunks)));
         }
     }
-    drop(sender);
-    let received = writer.await.map_err(|error| Fault::failed("writing a value", error))??;
-    match fault {
-        None => Ok(received),
-        // Dropping what was received removes its file.
-        Some(fault) => Err(fault),
-    }
-}
-
-fn write_blob(
-    partition: &Arc<Partition>,
-    mut receiver: mpsc::Receiver<Bytes>,
-    algorithm: Option<ChecksumAlgorithm>,
-) -> Result<Received, Fault> {
-    let id: [u8; 16] = rand::random();
-    let (key, erasure, wrapped) = partition.erasure.new_value_key()?;
-    let name = blobs::incoming_name(&id);
-    let file = partition.disk.open(&name, OpenMode::CreateNew).map_err(|error| disk_fault(&error))?;
-    let mut received = Received {
-        size: 0,
-        md5: [0; 16],
-        checksum: None,
-        partition: Arc::clone(partition),
-        draft: None,
-        sealed: None,
-        file: Some(id),
-    };
-    let mut digests = Digests::new(algorithm);
-    let mut writer = BlobWriter::new(file, &key).map_err(|error| disk_fault(&error))?;
-    let mut checked = 0_u64;
-    while let Some(chunk) = receiver.blocking_recv() {
-        digests.update(&chunk);
-        received.size += chunk.len() as u64;
-        if received.size >= checked + (8 << 20) {
-            checked = received.size;
-            check_room(partition, 8 << 20)?;
-        }
-        writer.push(&chunk).map_err(|error| disk_fault(&error))?;
-    }
-    writer.finish().map_err(|error| disk_fault(&error))?;
-    partition.disk.sync_folder("incoming").map_err(|error| disk_fault(&error))?;
-    (received.md5, received.checksum) = digests.finish();
-    received.draft = Some(Draft { size: received.size, erasure, key: wrapped, blob: Some(id) });
-    Ok(received)
+    let state = joined(writing.await)?;
+    blocking(move || state.push(waiting)?.finish()).await
 }
 
 fn disk_fault(error: &std::io::Error) -> Fault {

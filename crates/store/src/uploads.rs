@@ -3,7 +3,7 @@
 use crate::buckets::{find_own, own_record};
 use crate::catalog::{self, Turn};
 use crate::fault::{no_such_bucket, no_such_upload};
-use crate::objects::{NewObject, Written, drop_pieces, put};
+use crate::objects::{Destination, NewObject, Written, drop_pieces, put};
 use crate::receive::{ChecksumHasher, Received, place};
 use crate::records::{PartRecord, UploadRecord, decode, encode};
 use crate::{Fault, Record, Store, keys};
@@ -172,7 +172,7 @@ impl Store {
         };
         let (key, upload, number) = (key.clone(), upload.clone(), *part);
         let bucket = permit.bucket(name).cloned().ok_or_else(no_such_bucket)?;
-        let (sealed, draft) = received.take();
+        let draft = received.take();
         let (size, md5, checksum) = (received.size, received.md5, received.checksum.clone());
         let work = move |turn: &mut Turn<'_>| {
             let (_, upload) = upload_row(turn, &bucket, &key, &upload)?;
@@ -180,14 +180,12 @@ impl Store {
             let earlier: Option<PartRecord> =
                 turn.parts.get(row.as_slice())?.map(|guard| decode(guard.value())).transpose()?;
             drop_pieces(turn, earlier.iter().flat_map(|part| &part.piece))?;
-            let piece = place(turn, sealed, draft)?.pop();
+            let piece = place(turn, draft)?.pop();
             let part = PartRecord { size, md5, checksum, modified_ms: moment.now_ms, piece };
             turn.parts.insert(row.as_slice(), encode(&part)?.as_slice())?;
             Ok(info(number.get(), &part))
         };
-        let part = self.own(permit)?.turn(work, record).await?;
-        received.settle();
-        Ok(part)
+        self.own(permit)?.turn(work, record).await
     }
 
     /// CompleteMultipartUpload: the parts named become an object, in one commit; no content is copied.
@@ -211,7 +209,9 @@ impl Store {
             let (row, record) = upload_row(turn, &bucket, &key, &upload)?;
             let parts = choose_parts(turn, record.number, &named)?;
             let new = assemble(&record, &parts);
-            let written = put(turn, &store.below(&view)?, &bucket, &key, &conditions, &moment, new)?;
+            let destination = Destination { bucket: &bucket, key: &key, conditions: &conditions };
+            let pieces = parts.iter().filter_map(|(_, part)| part.piece.clone()).collect();
+            let written = put(turn, &store.below(&view)?, &destination, &moment, new, |_| Ok(pieces))?;
             let kept: Vec<u16> = parts.iter().map(|(number, _)| *number).collect();
             drop_upload(turn, &row, record.number, &kept)?;
             Ok(written)
@@ -317,7 +317,6 @@ fn assemble(upload: &UploadRecord, parts: &[(u16, PartRecord)]) -> NewObject {
         size: parts.iter().map(|(_, part)| part.size).sum(),
         attributes: upload.attributes.clone(),
         checksum: upload.checksum.and_then(|algorithm| composite(algorithm, parts)),
-        pieces: parts.iter().filter_map(|(_, part)| part.piece.clone()).collect(),
     }
 }
 

@@ -58,6 +58,7 @@ impl Gate {
         let labels = store.labels();
         let moment = session.context().moment;
         let own = session.subject().user().cloned();
+        let caller = own.clone().ok_or_else(mismatch)?;
         let or_own = |user: Option<UserName>| user.or_else(|| own.clone()).ok_or_else(mismatch);
         let done = |()| Answer::Done;
         match operation {
@@ -107,7 +108,7 @@ impl Gate {
             O::CreateAccessKey { user } => {
                 let user = or_own(user)?;
                 let act = move |rows: &mut dyn fastness_identity::DirectoryChange| {
-                    rules::create_key(rows, &policy, &labels, (account, &user), None, &moment)
+                    rules::create_key(rows, &policy, &labels, (account, &user, &caller), None, &moment)
                 };
                 let key = store.change_directory(permit, act, draft.record(made_key)).await?;
                 Ok(Answer::Key(Box::new(key)))
@@ -115,7 +116,7 @@ impl Gate {
             O::CreateKeyAt { marking } => {
                 let user = or_own(None)?;
                 let act = move |rows: &mut dyn fastness_identity::DirectoryChange| {
-                    rules::create_key(rows, &policy, &labels, (account, &user), Some(&marking), &moment)
+                    rules::create_key(rows, &policy, &labels, (account, &user, &caller), Some(&marking), &moment)
                 };
                 let key = store.change_directory(permit, act, draft.record(made_key)).await?;
                 Ok(Answer::Key(Box::new(key)))
@@ -123,14 +124,14 @@ impl Gate {
             O::UpdateAccessKey { user, key, active } => {
                 let user = or_own(user)?;
                 let act = move |rows: &mut dyn fastness_identity::DirectoryChange| {
-                    rules::update_key(rows, account, &user, &key, active)
+                    rules::update_key(rows, (account, &user, &caller), &key, active)
                 };
                 store.change_directory(permit, act, draft.record(|()| None)).await.map(done)
             }
             O::DeleteAccessKey { user, key } => {
                 let user = or_own(user)?;
                 let act = move |rows: &mut dyn fastness_identity::DirectoryChange| {
-                    rules::delete_key(rows, account, &user, &key)
+                    rules::delete_key(rows, (account, &user, &caller), &key)
                 };
                 store.change_directory(permit, act, draft.record(|()| None)).await.map(done)
             }

@@ -76,11 +76,12 @@ pub fn create_key(
     directory: &mut dyn DirectoryChange,
     policy: &Policy,
     labels: &RegionLabels,
-    (account, name): (AccountNumber, &UserName),
+    (account, name, caller): (AccountNumber, &UserName, &UserName),
     marking: Option<&str>,
     moment: &Moment,
 ) -> Result<AccessKey, DirectoryError> {
     let user = find_user(directory, account, name)?;
+    user.check_is_not_in_charge(Some(caller))?;
     let label = match marking {
         Some(text) => policy.label(text).map_err(|error| error.to_string()),
         None => user.default_label(policy, labels),
@@ -171,11 +172,11 @@ fn own_key(
 /// `NoSuchEntity`.
 pub fn update_key(
     directory: &mut dyn DirectoryChange,
-    account: AccountNumber,
-    name: &UserName,
+    (account, name, caller): (AccountNumber, &UserName, &UserName),
     id: &AccessKeyId,
     active: bool,
 ) -> Result<(), DirectoryError> {
+    find_user(directory, account, name)?.check_is_not_in_charge(Some(caller))?;
     let mut key = own_key(directory, account, name, id)?;
     key.active = active;
     write(directory, &row(id), &key)
@@ -187,10 +188,10 @@ pub fn update_key(
 /// `NoSuchEntity`.
 pub fn delete_key(
     directory: &mut dyn DirectoryChange,
-    account: AccountNumber,
-    name: &UserName,
+    (account, name, caller): (AccountNumber, &UserName, &UserName),
     id: &AccessKeyId,
 ) -> Result<(), DirectoryError> {
+    find_user(directory, account, name)?.check_is_not_in_charge(Some(caller))?;
     own_key(directory, account, name, id)?;
     directory.remove(&row(id))?;
     Ok(directory.remove(&holder_row(account, name, id.as_str()))?)
@@ -223,7 +224,7 @@ mod tests {
             let tags = tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
             tag_user(&mut rows, &policy, account, &user, &tags).unwrap();
             let before = rows.0.clone();
-            let made = create_key(&mut rows, &policy, &labels, (account, &user), marking, &moment(3));
+            let made = create_key(&mut rows, &policy, &labels, (account, &user, &user), marking, &moment(3));
             match (made, expected) {
                 (Ok(key), Ok(label)) => assert_eq!(key.label, label),
                 (Err(DirectoryError::Refused { code, .. }), Err(wanted)) => {

@@ -37,6 +37,33 @@ impl User {
         self.tags.get("duty").and_then(|text| Duty::parse(text))
     }
 
+    /// Whether the user is an administrator or an officer.
+    #[must_use]
+    pub fn is_in_charge(&self) -> bool {
+        matches!(self.duty(), Some(Duty::Administrator | Duty::Officer))
+    }
+
+    /// The duties of administrator and officer come with an account and with nothing else: whoever could give them
+    /// to a user whose secret they know would hold both, and see data.
+    fn check_duty_may_change(&self, to: Option<&String>) -> Result<(), DirectoryError> {
+        let to = to.and_then(|text| Duty::parse(text));
+        if self.is_in_charge() || matches!(to, Some(Duty::Administrator | Duty::Officer)) {
+            let message =
+                "the duties administrator and officer come with an account and are not set or removed by tags";
+            return refused(Code::AccessDenied, message);
+        }
+        Ok(())
+    }
+
+    /// Keys of administrators and officers are their own affair: `caller` must be the same user.
+    pub(super) fn check_is_not_in_charge(&self, caller: Option<&UserName>) -> Result<(), DirectoryError> {
+        if self.is_in_charge() && caller != Some(&self.name) {
+            let message = "the user is an administrator or an officer: nobody else manages them or their keys";
+            return refused(Code::AccessDenied, message);
+        }
+        Ok(())
+    }
+
     /// The clearance: what the officer set, or the region's floor.
     ///
     /// # Errors
@@ -194,7 +221,7 @@ pub fn delete_user(
     account: AccountNumber,
     name: &UserName,
 ) -> Result<(), DirectoryError> {
-    find_user(directory, account, name)?;
+    find_user(directory, account, name)?.check_is_not_in_charge(None)?;
     if !keys::list_keys(directory, account, name)?.is_empty() {
         return refused(Code::DeleteConflict, "Cannot delete entity, must delete access keys first.");
     }
@@ -214,6 +241,9 @@ pub fn tag_user(
 ) -> Result<(), DirectoryError> {
     let mut user = find_user(directory, account, name)?;
     check_tags(tags)?;
+    if tags.contains_key("duty") {
+        user.check_duty_may_change(tags.get("duty"))?;
+    }
     for (key, value) in tags {
         let wrong = match key.as_str() {
             "clearance" | "label" => policy.label(value).err().map(|error| error.to_string()),
@@ -245,6 +275,9 @@ pub fn untag_user(
     keys: &[String],
 ) -> Result<(), DirectoryError> {
     let mut user = find_user(directory, account, name)?;
+    if keys.iter().any(|key| key == "duty") {
+        user.check_duty_may_change(None)?;
+    }
     user.tags.retain(|key, _| !keys.contains(key));
     write(directory, &row(account, name), &user)
 }

@@ -1,0 +1,349 @@
+//! Random histories: a pure function of a seed.
+
+use crate::action::{Action, BUCKETS, Condition, Content, Digest, KEYS, KeyChoice, Page, Place, USERS, Version};
+use crate::session::{LAST, Role, SESSIONS};
+use crate::support::{REL, S, SI, TK, TOP, TS, U};
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+
+/// One request of a history: who and what.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// The session's number.
+    pub session: usize,
+    /// What it asks for.
+    pub action: Action,
+}
+
+const MARKINGS: [&str; 9] = [U, REL, S, TS, SI, TK, TOP, "SECERT", "CONFIDENTIAL"];
+
+struct Draw {
+    rng: StdRng,
+}
+
+/// The history of a seed.
+pub fn history(seed: u64) -> Vec<Step> {
+    let mut draw = Draw { rng: StdRng::seed_from_u64(seed) };
+    let length = draw.rng.random_range(30..=60);
+    let beta = draw.rng.random_bool(0.3);
+    // Not everybody takes part every time, so that few people meet often.
+    let mut taking: Vec<usize> = (0..10).filter(|number| *number == 0 || draw.rng.random_bool(0.5)).collect();
+    if draw.rng.random_bool(0.3) {
+        taking.extend([10, 11]);
+    }
+    if beta {
+        taking.extend([12, 13]);
+    }
+    let mut steps = Vec::with_capacity(length);
+    if taking.contains(&10) && draw.chance(75) {
+        steps.push(Step { session: 8, action: Action::AllowLabel(TS) });
+        steps.extend([S, TS].map(|label| Step { session: 0, action: Action::CreateKey(label) }));
+    }
+    // Most begin with a bucket that everybody sees; some with one that only a few do.
+    let maker = if draw.chance(75) { 0 } else { draw.worker(&taking) };
+    steps.push(Step { session: maker, action: Action::CreateBucket(0) });
+    for _ in 0..draw.rng.random_range(0..=2) {
+        let session = draw.worker(&taking);
+        steps.push(Step { session, action: Action::CreateBucket(draw.bucket()) });
+    }
+    if draw.chance(65) {
+        let session = if draw.chance(60) { maker } else { draw.worker(&taking) };
+        steps.push(Step { session, action: Action::PutVersioning(0, "Enabled") });
+    }
+    // What a session means to do next, while others come between.
+    let mut plans: Vec<(usize, Action)> = Vec::new();
+    while steps.len() < length {
+        if !plans.is_empty() && draw.chance(50) {
+            let (session, action) = plans.remove(0);
+            steps.push(Step { session, action });
+            continue;
+        }
+        let session = if draw.chance(75) { draw.worker(&taking) } else { draw.one(&taking) };
+        if SESSIONS[session].role == Role::Worker && draw.chance(6) {
+            plans.extend(draw.plan(session).into_iter().map(|action| (session, action)));
+        }
+        let action = draw.action(session);
+        steps.push(Step { session, action });
+    }
+    steps
+}
+
+impl Draw {
+    fn one<T: Copy>(&mut self, items: &[T]) -> T {
+        *items.choose(&mut self.rng).unwrap()
+    }
+
+    fn chance(&mut self, percent: u32) -> bool {
+        self.rng.random_ratio(percent, 100)
+    }
+
+    fn number(&mut self) -> usize {
+        self.rng.random_range(0..1000)
+    }
+
+    fn worker(&mut self, taking: &[usize]) -> usize {
+        let workers: Vec<usize> =
+            taking.iter().copied().filter(|number| SESSIONS[*number].role == Role::Worker).collect();
+        self.one(&workers)
+    }
+
+    /// The first bucket and key most of the time, so that sessions meet.
+    fn bucket(&mut self) -> usize {
+        if self.chance(75) { 0 } else { self.rng.random_range(0..BUCKETS.len()) }
+    }
+
+    fn place(&mut self) -> Place {
+        let key = if self.chance(60) { 0 } else { self.rng.random_range(0..KEYS.len()) };
+        (self.bucket(), key)
+    }
+
+    fn version(&mut self) -> Version {
+        match self.rng.random_range(0..100) {
+            0..50 => Version::Latest,
+            50..60 => Version::Null,
+            60..97 => Version::Seen(self.number()),
+            _ => Version::Strange,
+        }
+    }
+
+    fn condition(&mut self) -> Condition {
+        if self.chance(75) {
+            return Condition::None;
+        }
+        match self.rng.random_range(0..6) {
+            0 => Condition::Match(self.number()),
+            1 => Condition::NoneMatch(self.number()),
+            2 => Condition::Absent,
+            3 => Condition::Present,
+            4 => Condition::Modified(self.rng.random_range(0..120)),
+            _ => Condition::Unmodified(self.rng.random_range(0..120)),
+        }
+    }
+
+    fn write_condition(&mut self) -> Condition {
+        match self.rng.random_range(0..20) {
+            0 => Condition::Match(self.number()),
+            1 => Condition::NoneMatch(self.number()),
+            2 | 3 => Condition::Absent,
+            4 => Condition::Present,
+            _ => Condition::None,
+        }
+    }
+
+    fn content(&mut self, session: usize) -> Content {
+        let size = match self.rng.random_range(0..100) {
+            0..10 => 0,
+            10..85 => self.rng.random_range(1..2_000),
+            85..96 => self.rng.random_range(2_000..32_768),
+            _ => self.rng.random_range(32_769..65_536),
+        };
+        let digest = match self.rng.random_range(0..100) {
+            0..82 => Digest::None,
+            82..94 => Digest::Asked(self.one(&["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"])),
+            94..96 => Digest::WrongMd5,
+            96..98 => Digest::NoMd5,
+            _ => Digest::WrongChecksum,
+        };
+        let metadata = match self.rng.random_range(0..100) {
+            0..70 => 0,
+            70..99 => 20,
+            _ => 2_100,
+        };
+        Content { size, fill: self.rng.random(), digest, classification: self.classification(session), metadata }
+    }
+
+    fn classification(&mut self, session: usize) -> Option<&'static str> {
+        match self.rng.random_range(0..100) {
+            0..75 => None,
+            75..95 => Some(SESSIONS[session].label),
+            _ => Some(self.one(&MARKINGS)),
+        }
+    }
+
+    fn page(&mut self) -> Page {
+        let limit = match self.rng.random_range(0..10) {
+            0..4 => None,
+            4 => Some(0),
+            5..8 => Some(1),
+            8 => Some(2),
+            _ => Some(5_000),
+        };
+        Page {
+            prefix: self.one(&["", "", "a", "a/", "z"]),
+            delimiter: self.chance(40),
+            limit,
+            marker: self.chance(40).then(|| self.number()),
+        }
+    }
+
+    fn action(&mut self, session: usize) -> Action {
+        let role = if self.chance(92) {
+            SESSIONS[session].role
+        } else {
+            self.one(&[Role::Worker, Role::Administrator, Role::Officer, Role::Operator])
+        };
+        let action = match role {
+            Role::Worker if self.chance(88) => self.data(session),
+            Role::Worker => self.own_affairs(),
+            Role::Administrator => self.administration(),
+            Role::Officer => self.office(),
+            Role::Operator => match self.rng.random_range(0..4) {
+                0 => Action::CreateAccount(self.rng.random_range(0..2)),
+                1 => Action::ListAccounts,
+                2 => Action::ListLabels,
+                _ => Action::Identity,
+            },
+        };
+        match self.rng.random_range(0..100) {
+            0 => Action::UnknownKey(Box::new(action)),
+            1 => Action::BadSignature(Box::new(action)),
+            // An unsigned request is of no session; what everybody may know is sent at the floor.
+            2 if SESSIONS[session].label == U => Action::Anonymous(Box::new(action)),
+            3 => Action::Unoffered(self.bucket()),
+            4 => Action::Nonsense,
+            _ => action,
+        }
+    }
+
+    fn data(&mut self, session: usize) -> Action {
+        let bucket = self.bucket();
+        match self.rng.random_range(0..100) {
+            0..5 => Action::CreateBucket(bucket),
+            5..7 => Action::HeadBucket(bucket),
+            7..10 => Action::ListBuckets,
+            10 => Action::Location(bucket),
+            11..14 => Action::DeleteBucket(bucket),
+            14..16 => Action::GetVersioning(bucket),
+            16..19 => Action::PutVersioning(bucket, self.one(&["Enabled", "Enabled", "Suspended"])),
+            19..40 => Action::Put(self.place(), self.content(session), self.write_condition()),
+            40..49 => {
+                let range = self.one(&["bytes=0-0", "bytes=-5", "bytes=100-", "bytes=5-2"]);
+                let range = self.chance(25).then_some(range);
+                Action::Get(self.place(), self.version(), range, self.condition())
+            }
+            49..53 => Action::Head(self.place(), self.version(), self.condition()),
+            53..63 => Action::Delete(self.place(), self.version()),
+            63..66 => {
+                let count = self.rng.random_range(1..=4);
+                let objects = (0..count).map(|_| (self.place().1, self.version())).collect();
+                Action::DeleteMany(bucket, objects, self.chance(20))
+            }
+            66..72 => {
+                let from = self.place();
+                let to = if self.chance(30) { from } else { self.place() };
+                let (version, condition) = (self.version(), self.condition());
+                Action::Copy { from, version, to, replace: self.chance(40), condition }
+            }
+            72..76 => Action::List(bucket, self.page()),
+            76..80 => Action::ListV2(bucket, self.page()),
+            80..86 => Action::ListVersions(bucket, self.page()),
+            _ => self.parts(session),
+        }
+    }
+
+    /// An upload in parts, or a version that is made, looked at, copied and removed.
+    fn plan(&mut self, session: usize) -> Vec<Action> {
+        let at = self.place();
+        if self.chance(50) {
+            let content = Content { digest: Digest::None, classification: None, ..self.content(session) };
+            let last =
+                if self.chance(80) { Action::Complete(LAST, true, Condition::None) } else { Action::Abort(LAST) };
+            return vec![
+                Action::CreateUpload(at, None, None),
+                Action::Part(LAST, self.one(&[1, 7]), content),
+                Action::PartCopy(LAST, 7, self.place(), Version::Latest, Condition::None),
+                Action::ListParts(LAST, None),
+                last,
+            ];
+        }
+        let put = Content { digest: Digest::None, classification: None, ..self.content(session) };
+        let to = self.place();
+        vec![
+            Action::Put(at, put, Condition::None),
+            Action::ListVersions(at.0, Page { prefix: "", delimiter: false, limit: None, marker: None }),
+            Action::Copy { from: at, version: self.version(), to, replace: true, condition: Condition::None },
+            Action::Get(to, self.version(), None, Condition::None),
+            Action::Delete(at, Version::Seen(LAST)),
+        ]
+    }
+
+    fn parts(&mut self, session: usize) -> Action {
+        let upload = if self.chance(70) { LAST } else { self.number() };
+        match self.rng.random_range(0..17) {
+            14..17 => {
+                let (number, version) = (self.one(&[1, 2]), self.version());
+                Action::PartCopy(upload, number, self.place(), version, self.condition())
+            }
+            0..4 => {
+                let algorithm = self.one(&["CRC32", "SHA256", "CRC64NVME"]);
+                let algorithm = self.chance(40).then_some(algorithm);
+                Action::CreateUpload(self.place(), algorithm, self.classification(session))
+            }
+            4..8 => {
+                let number = self.one(&[1, 1, 1, 2, 3, 10_001]);
+                Action::Part(upload, number, Content { classification: None, ..self.content(session) })
+            }
+            8..11 => Action::Complete(upload, self.chance(50), self.write_condition()),
+            11 => Action::Abort(upload),
+            12 => Action::ListParts(upload, self.chance(50).then_some(1)),
+            _ => Action::ListUploads(self.bucket(), self.page()),
+        }
+    }
+
+    fn own_affairs(&mut self) -> Action {
+        match self.rng.random_range(0..10) {
+            0..5 => Action::CreateKey(self.one(&[S, TS, S, TS, U, "SECERT"])),
+            5 => Action::GetUser(None),
+            6 => Action::ListAccessKeys(None),
+            7 => Action::DeleteAccessKey(3, KeyChoice::Made(self.number())),
+            8 => Action::ListUsers,
+            _ => Action::Identity,
+        }
+    }
+
+    fn user(&mut self) -> usize {
+        self.rng.random_range(0..USERS.len())
+    }
+
+    fn administration(&mut self) -> Action {
+        let user = self.user();
+        let (of, name) = self.one(&[
+            (3, "ana UNCLASSIFIED"),
+            (3, "ana SECRET"),
+            (4, "sid TOP SECRET//SI"),
+            (5, "gwen SECRET//REL TO USA, GBR"),
+        ]);
+        match self.rng.random_range(0..24) {
+            0..4 => Action::CreateUser(self.rng.random_range(0..3)),
+            4..7 => Action::DeleteUser(self.rng.random_range(0..4)),
+            7 | 8 => Action::GetUser(Some(user)),
+            9 => Action::ListUsers,
+            10 => Action::TagUser(user, "team", "blue"),
+            11 => Action::UntagUser(user, "team"),
+            12 => Action::ListUserTags(user),
+            13..16 => Action::CreateAccessKey(user),
+            16 => Action::ListAccessKeys(Some(user)),
+            17 => Action::UpdateAccessKey(of, KeyChoice::Cast(name), false),
+            18..21 => Action::UpdateAccessKey(of, KeyChoice::Cast(name), true),
+            21 => Action::UpdateAccessKey(user, KeyChoice::Made(self.number()), self.chance(50)),
+            22 if self.chance(20) => Action::DeleteAccessKey(of, KeyChoice::Cast(name)),
+            _ => Action::DeleteAccessKey(user, KeyChoice::Made(self.number())),
+        }
+    }
+
+    fn office(&mut self) -> Action {
+        let user = self.user();
+        match self.rng.random_range(0..12) {
+            0..3 => Action::TagUser(user, "clearance", self.one(&[TOP, TOP, S, SI, U, "SECERT"])),
+            3 => Action::TagUser(user, "nationality", self.one(&["USA", "USA", "GBR", "XXQ"])),
+            4 => Action::TagUser(user, "label", self.one(&[U, S, REL])),
+            5 if self.chance(30) => Action::TagUser(user, "duty", self.one(&["auditor", "administrator", "cook"])),
+            6 => Action::UntagUser(user, self.one(&["label", "duty", "duty", "clearance"])),
+            7 | 8 => Action::AllowLabel(self.one(&[TS, TS, "SECRET//SI", "CONFIDENTIAL", "SECERT"])),
+            9 => Action::ListLabels,
+            10 => Action::ListUserTags(user),
+            _ => Action::ListUsers,
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Noninterference (DESIGN.md section 1), over the whole HTTP service: for every observer's label, a random history
+//! with the operations of all sessions purged whose label the observer's does not dominate gives every session at or
+//! below the observer the same answers, byte for byte: status, headers, bodies. Nothing is masked, because clocks and
+//! chance come from the access key and the number of its request alone.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests stop the test; the lints except only functions that are tests themselves"
+)]
+
+#[cfg(test)]
+mod action;
+#[cfg(test)]
+mod generate;
+#[cfg(test)]
+mod run;
+#[cfg(test)]
+mod session;
+#[cfg(test)]
+#[expect(dead_code, reason = "other tests use more of it")]
+#[path = "../support/mod.rs"]
+mod support;
+
+use generate::{Step, history};
+use run::{Tally, check, compare, may_know, play};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use support::Template;
+use tokio::runtime::Runtime;
+
+/// Histories played when `NONINTERFERENCE_HISTORIES` says nothing else.
+const HISTORIES: u64 = 1_000;
+
+/// Histories of the control.
+const CONTROLS: u64 = 60;
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// Hands numbers below `count` to as many threads as there are processors, until one fails.
+fn each(count: u64, act: impl Fn(&Runtime, &Template, u64) -> Result<(), String> + Sync) {
+    let template = runtime().block_on(Template::make());
+    let (next, stop, failure) = (AtomicU64::new(0), AtomicBool::new(false), Mutex::new(None));
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let runtime = runtime();
+                while !stop.load(Ordering::Relaxed) {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= count {
+                        break;
+                    }
+                    if let Err(text) = act(&runtime, &template, seed) {
+                        stop.store(true, Ordering::Relaxed);
+                        failure.lock().unwrap().get_or_insert(text);
+                    }
+                }
+            });
+        }
+    });
+    if let Some(text) = failure.into_inner().unwrap() {
+        panic!("{text}");
+    }
+}
+
+#[test]
+fn what_an_observer_may_not_know_of_changes_no_answer() {
+    let count = match std::env::var("NONINTERFERENCE_HISTORIES") {
+        Ok(text) => text.parse().expect("NONINTERFERENCE_HISTORIES is a number"),
+        Err(_) => HISTORIES,
+    };
+    let first: u64 = std::env::var("NONINTERFERENCE_SEED").map_or(0, |text| text.parse().unwrap());
+    let total = Mutex::new(Tally::default());
+    each(count, |runtime, template, number| {
+        let (seed, mut tally) = (first + number, Tally::default());
+        let outcome = runtime.block_on(check(template, seed, &history(seed), &mut tally));
+        total.lock().unwrap().add(tally);
+        outcome
+    });
+    let total = total.into_inner().unwrap();
+    println!("{total:#?}");
+    assert_eq!(total.histories, count);
+    assert!(total.purged * 10 >= count * 9, "only {} of {count} histories had something to purge", total.purged);
+    if count >= HISTORIES {
+        let never = |(name, (done, _)): (&String, &(u64, u64))| (*done == 0).then(|| name.clone());
+        let never: Vec<String> = total.actions.iter().filter_map(never).collect();
+        assert_eq!(never, ["Anonymous", "BadSignature", "Nonsense", "UnknownKey", "Unoffered"], "never done");
+    }
+}
+
+/// The test has teeth: a high observer, from whose history what is below them is purged, sees a difference.
+#[test]
+fn a_comparison_that_must_fail_fails() {
+    let (differ, tried) = (AtomicU64::new(0), AtomicU64::new(0));
+    each(CONTROLS, |runtime, template, seed| {
+        let steps = history(seed);
+        let low = |step: &Step| may_know(template, support::U, step.session);
+        let keep = |step: &Step| may_know(template, support::TOP, step.session) && !low(step);
+        if steps.iter().filter(|step| keep(step)).count() < 5 {
+            return Ok(());
+        }
+        let mut tally = Tally::default();
+        let difference = runtime.block_on(async {
+            let whole = play(template, &steps, &mut tally).await;
+            compare(template, &steps, &whole, &keep, &mut tally).await
+        });
+        tried.fetch_add(1, Ordering::Relaxed);
+        differ.fetch_add(u64::from(difference.is_some()), Ordering::Relaxed);
+        Ok(())
+    });
+    let (differ, tried) = (differ.into_inner(), tried.into_inner());
+    println!("{differ} of {tried} histories differ when what is below is purged");
+    assert!(tried * 2 >= CONTROLS && differ * 10 >= tried * 8, "{differ} of {tried}");
+}

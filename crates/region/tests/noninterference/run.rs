@@ -1,0 +1,209 @@
+//! Plays histories, and compares what an observer gets with and without what they may not know of.
+
+use crate::action::Action;
+use crate::generate::Step;
+use crate::session::{Memory, OBSERVERS, SESSIONS, key_of, pick};
+use crate::support::{Answer, House, Key, Template};
+use std::collections::BTreeMap;
+
+/// What was seen, added up.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Histories played.
+    pub histories: u64,
+    /// Histories from which at least one operation was purged for some observer.
+    pub purged: u64,
+    /// Requests sent, purged runs included.
+    pub requests: u64,
+    /// Operations purged, over all observers.
+    pub removed: u64,
+    /// Answers compared.
+    pub compared: u64,
+    /// For each action: how many were done, how many refused, in the whole runs.
+    pub actions: BTreeMap<String, (u64, u64)>,
+}
+
+impl Tally {
+    /// Adds another one.
+    pub fn add(&mut self, other: Self) {
+        self.histories += other.histories;
+        self.purged += other.purged;
+        self.requests += other.requests;
+        self.removed += other.removed;
+        self.compared += other.compared;
+        for (name, (done, refused)) in other.actions {
+            let sum = self.actions.entry(name).or_default();
+            *sum = (sum.0 + done, sum.1 + refused);
+        }
+    }
+}
+
+/// An answer that is not the same.
+#[derive(Clone, Debug)]
+pub struct Difference {
+    /// The step's number in the history.
+    pub step: usize,
+    /// The answer in the whole run.
+    pub whole: Answer,
+    /// The answer in the purged run.
+    pub purged: Answer,
+}
+
+/// Whose operations an observer may know of.
+pub type Keep<'a> = &'a dyn Fn(&Step) -> bool;
+
+/// Whether an observer at a label may know of a session's operations.
+pub fn may_know(template: &Template, observer: &str, session: usize) -> bool {
+    template.label(SESSIONS[session].label).is_dominated_by(template.label(observer))
+}
+
+/// A region in the middle of a history.
+struct Play<'a> {
+    template: &'a Template,
+    house: House,
+    memories: Vec<Memory>,
+}
+
+impl<'a> Play<'a> {
+    fn begin(template: &'a Template) -> Self {
+        Self { template, house: template.open(), memories: vec![Memory::default(); SESSIONS.len()] }
+    }
+
+    async fn step(&mut self, step: &Step) -> Answer {
+        let rendered = step.action.render(&self.memories[step.session], &self.template.cast);
+        let mut key = key_of(step.session, &self.template.cast, &self.memories);
+        match &step.action {
+            Action::UnknownKey(_) => key = Key::unknown(step.session),
+            Action::BadSignature(_) => key.secret.push('x'),
+            _ => {}
+        }
+        let key = (!matches!(step.action, Action::Anonymous(_))).then_some(&key);
+        let answer = self.house.send(key, &rendered.ask).await;
+        let memory = &mut self.memories[step.session];
+        memory.learn(&answer, &rendered.bucket, &rendered.key);
+        let copied = answer.one("ETag").replace("&quot;", "\"");
+        let etag = answer.header("etag").or(Some(&*copied).filter(|etag| !etag.is_empty() && answer.status == 200));
+        if let (Action::Part(upload, part, _) | Action::PartCopy(upload, part, ..), Some(etag)) = (&step.action, etag)
+            && let Some(upload) = pick(&memory.uploads, *upload).map(|upload| upload.id.clone())
+        {
+            let found = memory.uploads.iter_mut().find(|found| found.id == upload).unwrap();
+            found.parts.insert(*part, etag.to_owned());
+        }
+        answer
+    }
+}
+
+/// Plays a whole history.
+pub async fn play(template: &Template, steps: &[Step], tally: &mut Tally) -> Vec<Answer> {
+    let mut play = Play::begin(template);
+    let mut answers = Vec::with_capacity(steps.len());
+    for step in steps {
+        answers.push(play.step(step).await);
+    }
+    tally.requests += answers.len() as u64;
+    answers
+}
+
+/// Plays what an observer may know of, and compares with the whole run.
+pub async fn compare(
+    template: &Template,
+    steps: &[Step],
+    whole: &[Answer],
+    keep: Keep<'_>,
+    tally: &mut Tally,
+) -> Option<Difference> {
+    let mut play = Play::begin(template);
+    for (number, step) in steps.iter().enumerate().filter(|(_, step)| keep(step)) {
+        let purged = play.step(step).await;
+        tally.requests += 1;
+        tally.compared += 1;
+        if purged != whole[number] {
+            return Some(Difference { step: number, whole: whole[number].clone(), purged });
+        }
+    }
+    None
+}
+
+/// What is wrong with an answer by itself: a fault of ours, or a label above the session's.
+pub fn wrong_alone(template: &Template, step: &Step, answer: &Answer) -> Option<String> {
+    if answer.status >= 500 && answer.status != 501 {
+        return Some(format!("status {}", answer.status));
+    }
+    let label = template.label(SESSIONS[step.session].label);
+    match answer.header("x-fastness-label") {
+        Some(text) if !template.label(text).is_dominated_by(label) => {
+            Some(format!("an answer at `{text}` to a session at `{}`", SESSIONS[step.session].label))
+        }
+        _ => None,
+    }
+}
+
+/// A history for every observer; the first thing that is wrong, as a text.
+pub async fn check(template: &Template, seed: u64, steps: &[Step], tally: &mut Tally) -> Result<(), String> {
+    let whole = play(template, steps, tally).await;
+    tally.histories += 1;
+    for (step, answer) in steps.iter().zip(&whole) {
+        let counts = tally.actions.entry(step.action.name()).or_default();
+        if answer.status < 400 {
+            counts.0 += 1
+        } else {
+            counts.1 += 1
+        }
+        if let Some(wrong) = wrong_alone(template, step, answer) {
+            return Err(format!("seed {seed}: {wrong}\n  {}\n  {answer:?}", told(step)));
+        }
+    }
+    let mut any = false;
+    for observer in OBSERVERS {
+        let keep = |step: &Step| may_know(template, observer, step.session);
+        let kept = steps.iter().filter(|step| keep(step)).count();
+        // Nothing purged, nothing to show but that runs repeat: now and then is enough.
+        if kept == 0 || (kept == steps.len() && !seed.is_multiple_of(16)) {
+            continue;
+        }
+        any |= kept < steps.len();
+        tally.removed += (steps.len() - kept) as u64;
+        if compare(template, steps, &whole, &keep, tally).await.is_some() {
+            return Err(explain(template, seed, observer, steps.to_vec(), tally).await);
+        }
+    }
+    tally.purged += u64::from(any);
+    Ok(())
+}
+
+/// The smallest history, by greedy removal, that still shows the difference.
+async fn explain(template: &Template, seed: u64, observer: &str, mut steps: Vec<Step>, tally: &mut Tally) -> String {
+    let keep = |step: &Step| may_know(template, observer, step.session);
+    let mut found = difference(template, &steps, &keep, tally).await;
+    if found.is_none() {
+        return format!("seed {seed}, observer {observer}: a difference that a second run does not show");
+    }
+    let mut shrunk = true;
+    while shrunk {
+        shrunk = false;
+        for number in (0..steps.len()).rev() {
+            let mut fewer = steps.clone();
+            fewer.remove(number);
+            if let Some(difference) = difference(template, &fewer, &keep, tally).await {
+                (steps, found, shrunk) = (fewer, Some(difference), true);
+            }
+        }
+    }
+    let Difference { step, whole, purged } = found.unwrap();
+    let list: Vec<String> =
+        steps.iter().enumerate().map(|(number, step)| format!("{number:3} {}", told(step))).collect();
+    format!(
+        "seed {seed}, observer {observer}: the answer to step {step} depends on what the observer may not know of\n{}\n  whole:  {whole:?}\n  purged: {purged:?}",
+        list.join("\n")
+    )
+}
+
+async fn difference(template: &Template, steps: &[Step], keep: Keep<'_>, tally: &mut Tally) -> Option<Difference> {
+    let whole = play(template, steps, tally).await;
+    compare(template, steps, &whole, keep, tally).await
+}
+
+fn told(step: &Step) -> String {
+    let session = SESSIONS[step.session];
+    format!("{:<24} {:?} {:?}", session.label, session.credential, step.action)
+}

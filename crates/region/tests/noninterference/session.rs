@@ -1,0 +1,168 @@
+//! Who takes part in a history, and what each remembers of their own answers.
+
+use crate::support::{Answer, Cast, Key, REL, S, SI, TK, TOP, TS, U, elements};
+use std::collections::BTreeMap;
+
+/// Where a session's key comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// One of the cast.
+    Cast(&'static str),
+    /// The last key at this session's label that the first session made for itself in this history.
+    Made,
+}
+
+/// What somebody mostly does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Works with data.
+    Worker,
+    /// Manages users and keys.
+    Administrator,
+    /// Sets clearances, allows labels.
+    Officer,
+    /// Makes accounts.
+    Operator,
+}
+
+/// One who takes part.
+#[derive(Clone, Copy, Debug)]
+pub struct Session {
+    /// The label: every answer goes there.
+    pub label: &'static str,
+    /// The key.
+    pub credential: Credential,
+    /// The role.
+    pub role: Role,
+}
+
+const fn session(label: &'static str, key: &'static str, role: Role) -> Session {
+    Session { label, credential: Credential::Cast(key), role }
+}
+
+const fn newcomer(label: &'static str) -> Session {
+    Session { label, credential: Credential::Made, role: Role::Worker }
+}
+
+/// Everybody. The first is at the floor and makes the newcomers' keys; the last two are of another account.
+pub const SESSIONS: [Session; 14] = [
+    session(U, "ana UNCLASSIFIED", Role::Worker),
+    session(REL, "gwen SECRET//REL TO USA, GBR", Role::Worker),
+    session(S, "ana SECRET", Role::Worker),
+    session(SI, "sid TOP SECRET//SI", Role::Worker),
+    session(TK, "tim TOP SECRET//TK", Role::Worker),
+    session(TK, "zoe TOP SECRET//TK", Role::Worker),
+    session(TOP, "zoe TOP SECRET//SI/TK", Role::Worker),
+    session(U, "admin@alpha", Role::Administrator),
+    session(U, "officer@alpha", Role::Officer),
+    session(U, "operator", Role::Operator),
+    newcomer(S),
+    newcomer(TS),
+    session(U, "bob UNCLASSIFIED", Role::Worker),
+    session(S, "bob SECRET", Role::Worker),
+];
+
+/// The distinct labels of sessions: each is an observer.
+pub const OBSERVERS: [&str; 7] = [U, REL, S, TS, SI, TK, TOP];
+
+/// An upload that a session began.
+#[derive(Clone, Debug)]
+pub struct Upload {
+    /// Its bucket.
+    pub bucket: String,
+    /// Its key.
+    pub key: String,
+    /// Its id.
+    pub id: String,
+    /// The ETags of its parts.
+    pub parts: BTreeMap<u16, String>,
+}
+
+/// What a session saw in its own answers.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// Versions: bucket, key, id.
+    pub versions: Vec<(String, String, String)>,
+    /// ETags.
+    pub etags: Vec<String>,
+    /// Uploads.
+    pub uploads: Vec<Upload>,
+    /// Where pages go on: key, id.
+    pub markers: Vec<(String, String)>,
+    /// Continuation tokens.
+    pub tokens: Vec<String>,
+    /// Keys made: label or nothing, key.
+    pub keys: Vec<(String, Key)>,
+}
+
+/// Picks the last.
+pub const LAST: usize = usize::MAX;
+
+/// Picks by a number that was drawn beforehand.
+pub fn pick<T>(items: &[T], number: usize) -> Option<&T> {
+    if number == LAST {
+        return items.last();
+    }
+    (!items.is_empty()).then(|| &items[number % items.len()])
+}
+
+impl Memory {
+    /// Learns from an answer about a bucket and a key (either may be empty).
+    pub fn learn(&mut self, answer: &Answer, bucket: &str, key: &str) {
+        let version = answer.header("x-amz-version-id").filter(|id| *id != "null");
+        if let Some(id) = version {
+            self.versions.push((bucket.to_owned(), key.to_owned(), id.to_owned()));
+        }
+        if let Some(etag) = answer.header("etag") {
+            self.etags.push(etag.to_owned());
+        }
+        if !answer.header("content-type").is_some_and(|kind| kind.contains("xml") || kind.contains("json")) {
+            return;
+        }
+        let text = answer.text();
+        for kind in ["Version", "DeleteMarker"] {
+            for entry in elements(&text, kind) {
+                let part = |name: &str| elements(&entry, name).into_iter().next().unwrap_or_default();
+                if part("VersionId") != "null" {
+                    self.versions.push((bucket.to_owned(), part("Key"), part("VersionId")));
+                }
+            }
+        }
+        for id in answer.all("UploadId").into_iter().filter(|_| !key.is_empty() && text.contains("<Initiate")) {
+            let (bucket, key) = (bucket.to_owned(), key.to_owned());
+            self.uploads.push(Upload { bucket, key, id, parts: BTreeMap::new() });
+        }
+        let next_id = format!("{}{}", answer.one("NextVersionIdMarker"), answer.one("NextUploadIdMarker"));
+        let next_key = format!("{}{}", answer.one("NextKeyMarker"), answer.one("NextMarker"));
+        if !next_key.is_empty() {
+            self.markers.push((next_key, next_id));
+        }
+        self.tokens.extend(answer.all("NextContinuationToken"));
+        self.learn_keys(answer, &text);
+    }
+
+    fn learn_keys(&mut self, answer: &Answer, text: &str) {
+        if !answer.one("SecretAccessKey").is_empty() {
+            let key = Key { id: answer.one("AccessKeyId"), secret: answer.one("SecretAccessKey") };
+            self.keys.push((String::new(), key));
+        }
+        if let Ok(value) = serde_json::from_str::<serde_json::Value>(text)
+            && let Some(secret) = value["secret_access_key"].as_str()
+        {
+            let part = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
+            self.keys.push((part("label"), Key { id: part("access_key_id"), secret: secret.to_owned() }));
+        }
+    }
+}
+
+/// The key that a session signs with now.
+pub fn key_of(number: usize, cast: &Cast, memories: &[Memory]) -> Key {
+    let session = SESSIONS[number];
+    match session.credential {
+        Credential::Cast(name) => cast[name].clone(),
+        Credential::Made => {
+            let made = memories[0].keys.iter().rev().find(|(label, _)| label == session.label);
+            made.map_or_else(|| Key::unknown(number), |(_, key)| key.clone())
+        }
+    }
+}

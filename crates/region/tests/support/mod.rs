@@ -1,0 +1,311 @@
+//! A region in memory, its people, and how they ask.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use bytes::Bytes;
+use fastness_gate::{Environment, Gate};
+use fastness_identity::directory::{self as rules, AccessKey};
+use fastness_identity::signature::sign::{SignPayload, Signer};
+use fastness_identity::{DirectoryChange, DirectoryError, RegionLabels};
+use fastness_label::{Label, Policy};
+use fastness_ledger::HashChain;
+use fastness_operation::{AccessKeyId, AccountName, AccountNumber, Moment, UserName};
+use fastness_region::RegionService;
+use fastness_store::disk::MemoryDisk;
+use fastness_store::{RegionSetup, Store};
+use fastness_vault::RootKey;
+use http::{HeaderName, HeaderValue, Method, Request};
+use http_body_util::{BodyExt, Full};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use time::OffsetDateTime;
+
+/// The region's name.
+pub const REGION: &str = "us-iso-east-1";
+
+/// Where the region's directory lives.
+pub const U: &str = "UNCLASSIFIED";
+/// Released to one foreign country.
+pub const REL: &str = "SECRET//REL TO USA, GBR";
+/// Own nation alone.
+pub const S: &str = "SECRET";
+/// One compartment.
+pub const SI: &str = "TOP SECRET//SI";
+/// Another one: incomparable with the one before.
+pub const TK: &str = "TOP SECRET//TK";
+/// Both: the ceiling.
+pub const TOP: &str = "TOP SECRET//SI/TK";
+/// Not held by the region at first.
+pub const TS: &str = "TOP SECRET";
+
+/// Users of the account `alpha` and of `beta`: account, name, clearance, nationality, the labels of their keys.
+const PEOPLE: [(&str, &str, &str, &str, &[&str]); 6] = [
+    ("alpha", "ana", TOP, "USA", &[U, S]),
+    ("alpha", "gwen", S, "GBR", &[REL]),
+    ("alpha", "sid", SI, "USA", &[SI]),
+    ("alpha", "tim", TK, "USA", &[TK]),
+    ("alpha", "zoe", TOP, "USA", &[TOP, TK]),
+    ("beta", "bob", S, "USA", &[U, S]),
+];
+
+/// Both halves of an access key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The public half.
+    pub id: String,
+    /// The secret half.
+    pub secret: String,
+}
+
+impl Key {
+    /// A key that nobody ever made.
+    pub fn unknown(number: usize) -> Self {
+        Self { id: format!("AKIAUNKNOWN{number:09}"), secret: "secret".to_owned() }
+    }
+
+    fn of(key: &AccessKey) -> Self {
+        Self { id: key.id.to_string(), secret: key.secret.reveal().to_owned() }
+    }
+}
+
+/// The keys of the region's people: `operator`, `admin@alpha`, `officer@alpha`, and `ana SECRET`.
+pub type Cast = BTreeMap<String, Key>;
+
+/// Clock and chance of a request, from its access key and how many requests that key made before. Nothing else.
+#[derive(Debug, Default)]
+pub struct Counted(Mutex<HashMap<String, u64>>);
+
+impl Environment for Counted {
+    fn moment(&self, key: Option<&AccessKeyId>) -> Moment {
+        let key = key.map_or("nobody", AccessKeyId::as_str);
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(key.to_owned()).or_default();
+        *count += 1;
+        moment(key, *count)
+    }
+}
+
+fn moment(who: &str, count: u64) -> Moment {
+    let hash = digest(&SHA256, format!("{who} {count}").as_bytes());
+    let seed: [u8; 32] = hash.as_ref().try_into().unwrap();
+    let offset = who.bytes().fold(0_i64, |sum, byte| (sum * 31 + i64::from(byte)) % 90_000);
+    Moment { now_ms: 1_790_000_000_000 + offset + i64::try_from(count).unwrap() * 1_777, seed }
+}
+
+/// A region that was made once; every test opens its own copy.
+pub struct Template {
+    disk: MemoryDisk,
+    root: [u8; 32],
+    /// The label policy.
+    pub policy: Policy,
+    /// Everybody's keys.
+    pub cast: Cast,
+}
+
+impl Template {
+    /// Makes the region with its people.
+    pub async fn make() -> Self {
+        let (policy, root, disk) = (Policy::us(), [9; 32], MemoryDisk::new());
+        let texts = [REL, S, SI, TK].map(str::to_owned).to_vec();
+        let setup =
+            RegionSetup { name: REGION.to_owned(), floor: U.to_owned(), ceiling: TOP.to_owned(), labels: texts };
+        let rules = policy.clone();
+        let first = move |rows: &mut dyn DirectoryChange| people(rows, &rules);
+        let entry = fastness_ledger::Entry {
+            time_ms: 0,
+            request: [0; 8],
+            service: "fastness".to_owned(),
+            operation: "MakeRegion".to_owned(),
+            principal: "operator".to_owned(),
+            account: String::new(),
+            key: String::new(),
+            label: U.to_owned(),
+            nationality: String::new(),
+            resources: Vec::new(),
+            outcome: fastness_ledger::Outcome::Done(None),
+            source: String::new(),
+        };
+        let (key, chain) = (RootKey::from_bytes(&root), Arc::new(HashChain));
+        let (store, cast) =
+            Store::create(Arc::new(disk.clone()), key, policy.clone(), setup, chain, first, entry.encode())
+                .await
+                .unwrap();
+        store.close();
+        drop(store);
+        Self { disk, root, policy, cast }
+    }
+
+    /// A copy of the region, open.
+    pub fn open(&self) -> House {
+        // A copy of a disk that never fails: everything on it counts as synced.
+        let disk = Arc::new(self.disk.crash(0));
+        let (root, chain) = (RootKey::from_bytes(&self.root), Arc::new(HashChain));
+        let store = Store::open(disk, root, self.policy.clone(), chain).unwrap();
+        let service = RegionService::new(Gate::new(store.clone(), Arc::new(Counted::default())));
+        House { service, store }
+    }
+
+    /// The label of a marking.
+    pub fn label(&self, text: &str) -> Label {
+        self.policy.label(text).unwrap()
+    }
+}
+
+/// The first rows of the directory.
+fn people(rows: &mut dyn DirectoryChange, policy: &Policy) -> Result<Cast, DirectoryError> {
+    let label = |text: &str| policy.label(text).unwrap();
+    let labels = RegionLabels::new(policy, label(U), label(TOP), [U, REL, S, SI, TK, TOP].map(label));
+    let mut cast = Cast::new();
+    cast.insert("operator".to_owned(), Key::of(&rules::create_operator(rows, U, &moment("operator", 0))?));
+    let mut accounts: BTreeMap<&str, AccountNumber> = BTreeMap::new();
+    for name in ["alpha", "beta"] {
+        let account = AccountName::new(name).unwrap();
+        let made = rules::create_account(rows, policy, U, account, &moment(name, 0))?;
+        accounts.insert(name, made.account.number);
+        cast.insert(format!("admin@{name}"), Key::of(&made.administrator));
+        cast.insert(format!("officer@{name}"), Key::of(&made.officer));
+    }
+    for (account, name, clearance, nationality, markings) in PEOPLE {
+        let (account, user) = (accounts[account], UserName::new(name).unwrap());
+        let tags = [("clearance", clearance), ("nationality", nationality)];
+        let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        rules::create_user(rows, account, &user, "/", tags, &moment(name, 0))?;
+        for (marking, number) in markings.iter().zip(1..) {
+            let moment = moment(name, number);
+            let key = rules::create_key(rows, policy, &labels, (account, &user, &user), Some(marking), &moment)?;
+            cast.insert(format!("{name} {marking}"), Key::of(&key));
+        }
+    }
+    Ok(cast)
+}
+
+/// One open region.
+pub struct House {
+    service: RegionService,
+    /// For looking at the ledgers; requests go through the service alone.
+    pub store: Store,
+}
+
+/// A request before it is signed.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    service: &'static str,
+    method: Method,
+    target: String,
+    headers: Vec<(String, String)>,
+    body: Bytes,
+}
+
+impl Ask {
+    /// A request to S3; `target` is path and query.
+    pub fn s3(method: Method, target: impl Into<String>) -> Self {
+        Self { service: "s3", method, target: target.into(), headers: Vec::new(), body: Bytes::new() }
+    }
+
+    /// A call of IAM (or STS) with its parameters as a form.
+    pub fn form(service: &'static str, parameters: &[(&str, &str)]) -> Self {
+        let mut text = String::new();
+        for (name, value) in parameters {
+            let value: String = value.bytes().map(escaped).collect();
+            text.push_str(&format!("{name}={value}&"));
+        }
+        let body = Bytes::from(text.trim_end_matches('&').to_owned());
+        Self { service, method: Method::POST, target: "/".to_owned(), headers: Vec::new(), body }
+            .with("content-type", "application/x-www-form-urlencoded; charset=utf-8")
+    }
+
+    /// A call of Fastness's own interface.
+    pub fn own(operation: &str, body: &serde_json::Value) -> Self {
+        let body = Bytes::from(body.to_string());
+        Self { service: "fastness", method: Method::POST, target: "/".to_owned(), headers: Vec::new(), body }
+            .with("content-type", "application/x-amz-json-1.1")
+            .with("x-amz-target", &format!("Fastness.{operation}"))
+    }
+
+    /// The same with a header.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The same with a body.
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self
+    }
+}
+
+fn escaped(byte: u8) -> String {
+    match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    }
+}
+
+/// An answer as its client gets it: everything.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers in the order sent; those of the user's metadata are sorted, because the S3 library sends them in
+    /// the random order of a hash map.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// A header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The texts of all elements of a name in an XML body.
+    pub fn all(&self, name: &str) -> Vec<String> {
+        elements(&self.text(), name)
+    }
+
+    /// The text of the first element of a name; empty if there is none.
+    pub fn one(&self, name: &str) -> String {
+        self.all(name).into_iter().next().unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}\n    {}", self.status, self.headers, self.text().chars().take(2000).collect::<String>())
+    }
+}
+
+/// The texts of all elements of a name in XML that was written without attributes on them.
+pub fn elements(xml: &str, name: &str) -> Vec<String> {
+    let (open, close) = (format!("<{name}>"), format!("</{name}>"));
+    xml.split(&open).skip(1).filter_map(|rest| rest.split_once(&close)).map(|(text, _)| text.to_owned()).collect()
+}
+
+impl House {
+    /// Sends a request, signed with a key, or unsigned.
+    pub async fn send(&self, key: Option<&Key>, ask: &Ask) -> Answer {
+        let mut request = Request::builder().method(ask.method.clone()).uri(&ask.target).header("host", "localhost");
+        for (name, value) in &ask.headers {
+            request = request.header(HeaderName::try_from(name).unwrap(), HeaderValue::try_from(value).unwrap());
+        }
+        request = request.header("content-length", ask.body.len());
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        if let Some(key) = key {
+            let signer = Signer::new(&key.id, &key.secret, REGION, ask.service);
+            signer.sign(&mut parts, SignPayload::Body(&ask.body), OffsetDateTime::now_utc()).unwrap();
+        }
+        let request = Request::from_parts(parts, Full::new(ask.body.clone()));
+        let (head, body) = self.service.call(request, "192.0.2.1".to_owned()).await.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers = head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
+        Answer { status: head.status.as_u16(), headers, body }
+    }
+}
