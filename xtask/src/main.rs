@@ -35,6 +35,8 @@ enum Chore {
 enum Subject {
     /// S3: small and large objects, listings, deletes, beside SeaweedFS
     S3(bench::Options),
+    /// Starting: the time until `ready`, and the memory of idle regions
+    Start(bench::start::Options),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Chore::Tidy(options) => tidy::run(&options),
         Chore::Test(options) => test::run(&options),
         Chore::Bench { subject: Subject::S3(options) } => bench::run(&options),
+        Chore::Bench { subject: Subject::Start(options) } => bench::start::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

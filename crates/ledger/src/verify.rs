@@ -64,39 +64,133 @@ pub fn verify(store: &Store, mut progress: impl FnMut(u64)) -> Result<Vec<ChainR
 }
 
 fn verify_chain(store: &Store, log: &LogReader, progress: &mut impl FnMut(u64)) -> ChainReport {
-    let mut report = ChainReport { label: log.label, entries: 0, head: [0; 32], finding: None };
+    let mut chain = Running::new(log.label);
     let read = store.read_log(log.label, |number, stored, entry| {
-        report.finding = check(&report, number, stored, entry);
-        if report.finding.is_some() {
-            return false;
-        }
-        report.head = HashChain.link(&report.head, number, entry);
-        report.entries += 1;
-        if report.entries.is_multiple_of(1024) {
+        let good = chain.take(number, stored, entry);
+        if good && chain.report.entries.is_multiple_of(1024) {
             progress(1024);
         }
-        true
+        good
     });
-    progress(report.entries % 1024);
-    if report.finding.is_none() {
-        report.finding = match read {
-            Err(fault) => Some(Finding::Unreadable(fault.to_string())),
-            Ok(()) if report.entries != log.length => {
-                Some(Finding::Length { expected: log.length, found: report.entries })
-            }
-            Ok(()) if report.head != log.head => Some(Finding::Head),
-            Ok(()) => None,
-        };
-    }
-    report
+    progress(chain.report.entries % 1024);
+    chain.finish(read, log)
 }
 
-fn check(report: &ChainReport, number: u64, stored: &[u8], entry: &[u8]) -> Option<Finding> {
-    if number != report.entries {
-        return Some(Finding::Gap { expected: report.entries, found: number });
+/// A chain as far as it was read.
+struct Running {
+    report: ChainReport,
+}
+
+impl Running {
+    const fn new(label: Label) -> Self {
+        Self { report: ChainReport { label, entries: 0, head: [0; 32], finding: None } }
     }
-    if HashChain.link(&report.head, number, entry) != stored {
-        return Some(Finding::Link(number));
+
+    /// Takes the next row; says whether it is good.
+    fn take(&mut self, number: u64, stored: &[u8], entry: &[u8]) -> bool {
+        let report = &mut self.report;
+        let hash = HashChain.link(&report.head, number, entry);
+        if number != report.entries {
+            report.finding = Some(Finding::Gap { expected: report.entries, found: number });
+        } else if hash != stored {
+            report.finding = Some(Finding::Link(number));
+        } else if let Err(error) = Entry::decode(entry) {
+            report.finding = Some(Finding::Content { number, error: error.to_string() });
+        } else {
+            report.head = hash;
+            report.entries += 1;
+            return true;
+        }
+        false
     }
-    Entry::decode(entry).err().map(|error| Finding::Content { number, error: error.to_string() })
+
+    /// Compares what was read with what the counters say.
+    fn finish(self, read: Result<(), Fault>, log: &LogReader) -> ChainReport {
+        let mut report = self.report;
+        if report.finding.is_none() {
+            report.finding = match read {
+                Err(fault) => Some(Finding::Unreadable(fault.to_string())),
+                Ok(()) if report.entries != log.length => {
+                    Some(Finding::Length { expected: log.length, found: report.entries })
+                }
+                Ok(()) if report.head != log.head => Some(Finding::Head),
+                Ok(()) => None,
+            };
+        }
+        report
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Outcome;
+    use fastness_label::Policy;
+
+    type Row = (u64, [u8; 32], Vec<u8>);
+
+    fn entry(time_ms: i64) -> Vec<u8> {
+        let text = String::new;
+        Entry {
+            time_ms,
+            request: [0; 8],
+            service: text(),
+            operation: text(),
+            principal: text(),
+            account: text(),
+            key: text(),
+            label: text(),
+            nationality: text(),
+            resources: Vec::new(),
+            outcome: Outcome::Done(None),
+            source: text(),
+        }
+        .encode()
+    }
+
+    fn chain(length: u64) -> (Vec<Row>, LogReader) {
+        let mut head = [0; 32];
+        let mut rows = Vec::new();
+        for number in 0..length {
+            let entry = entry(number as i64);
+            head = HashChain.link(&head, number, &entry);
+            rows.push((number, head, entry));
+        }
+        (rows, LogReader { label: Policy::us().lowest(), length, head })
+    }
+
+    fn found(rows: &[Row], log: &LogReader) -> Option<Finding> {
+        let mut running = Running::new(log.label);
+        for (number, stored, entry) in rows {
+            if !running.take(*number, stored, entry) {
+                break;
+            }
+        }
+        running.finish(Ok(()), log).finding
+    }
+
+    #[test]
+    fn each_kind_of_damage_is_found_at_its_first_place() {
+        let (rows, log) = chain(10);
+        let check = |change: &dyn Fn(&mut Vec<Row>, &mut LogReader), expected: Option<Finding>| {
+            let (mut rows, mut log) = (rows.clone(), log.clone());
+            change(&mut rows, &mut log);
+            assert_eq!(found(&rows, &log), expected);
+        };
+        check(&|_, _| {}, None);
+        check(&|rows, _| drop(rows.remove(4)), Some(Finding::Gap { expected: 4, found: 5 }));
+        check(&|rows, _| rows.swap(3, 4), Some(Finding::Gap { expected: 3, found: 4 }));
+        check(&|rows, _| rows[6].2 = entry(99), Some(Finding::Link(6)));
+        check(&|rows, _| rows[6].1[0] ^= 1, Some(Finding::Link(6)));
+        check(&|rows, _| drop(rows.pop()), Some(Finding::Length { expected: 10, found: 9 }));
+        check(&|_, log| log.length = 9, Some(Finding::Length { expected: 9, found: 10 }));
+        check(&|_, log| log.head[31] ^= 1, Some(Finding::Head));
+        // Whoever chains nonsense with the right hashes is told of the nonsense.
+        let forged = |rows: &mut Vec<Row>, _: &mut LogReader| {
+            let previous = rows[8].1;
+            rows[9] = (9, HashChain.link(&previous, 9, b"\x01nonsense"), b"\x01nonsense".to_vec());
+        };
+        let error = crate::EntryError::Malformed.to_string();
+        check(&forged, Some(Finding::Content { number: 9, error }));
+    }
 }

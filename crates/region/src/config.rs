@@ -97,3 +97,53 @@ impl RegionConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(listen: &str, name: &str) -> RegionConfig {
+        RegionConfig {
+            name: name.to_owned(),
+            data: PathBuf::from("data"),
+            listen: listen.parse().unwrap(),
+            policy: "us".to_owned(),
+            policy_file: None,
+            floor: "UNCLASSIFIED".to_owned(),
+            ceiling: "SECRET".to_owned(),
+            labels: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn without_tls_only_loopback_addresses_are_listened_on() {
+        let check =
+            |listen: &str, good: bool| assert_eq!(config(listen, "us-isob-east-1").check().is_ok(), good, "{listen}");
+        check("127.0.0.1:9402", true);
+        check("127.9.9.9:1", true);
+        check("[::1]:9402", true);
+        check("0.0.0.0:9402", false);
+        check("10.0.0.1:9402", false);
+        check("[::]:9402", false);
+        check("[::ffff:10.0.0.1]:9402", false);
+    }
+
+    #[test]
+    fn names_and_policies_are_checked() {
+        for bad in ["", "US-EAST", "a/b", "..", &"a".repeat(65)] {
+            assert!(config("127.0.0.1:1", bad).check().is_err(), "{bad}");
+        }
+        let mut unknown = config("127.0.0.1:1", "r");
+        "eu".clone_into(&mut unknown.policy);
+        assert!(matches!(unknown.load_policy(), Err(ConfigError::UnknownPolicy(_))));
+        unknown.policy_file = Some(PathBuf::from("no-such-file"));
+        assert!(matches!(unknown.load_policy(), Err(ConfigError::PolicyFile { .. })));
+    }
+
+    #[test]
+    fn the_example_is_a_configuration() {
+        let example: RegionConfig = toml::from_str(include_str!("../../../docs/region.toml")).unwrap();
+        example.check().unwrap();
+        assert_eq!(example.load_policy().unwrap().name(), "us");
+    }
+}

@@ -3,6 +3,7 @@
 mod machine;
 mod rows;
 mod servers;
+pub mod start;
 mod table;
 
 use std::fs::File;

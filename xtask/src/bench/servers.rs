@@ -209,7 +209,7 @@ impl Server {
     }
 }
 
-fn wait_for_ready(lines: &mpsc::Receiver<String>) -> Result<()> {
+pub(super) fn wait_for_ready(lines: &mpsc::Receiver<String>) -> Result<()> {
     let start = Instant::now();
     loop {
         let left = Duration::from_secs(START_SECONDS_MAX).saturating_sub(start.elapsed());

@@ -10,7 +10,7 @@ mod users;
 
 pub use accounts::{Account, NewAccount, create_account, create_operator, list_accounts};
 pub use keys::{AccessKey, Holder, KEYS_PER_USER_MAX, create_key, delete_key, find_key, list_keys, update_key};
-pub use labels::{allow_label, held_labels};
+pub use labels::{LABELS_MAX, allow_label, held_labels};
 pub use users::{
     RESERVED_TAGS, TAGS_PER_USER_MAX, User, create_user, delete_user, find_user, list_users, tag_user, untag_user,
 };
