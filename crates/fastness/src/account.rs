@@ -51,14 +51,19 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 }
 
 fn operator(place: Place) -> anyhow::Result<(String, Client)> {
-    let name = place::choose_region(&place.data, place.region)?;
-    let config = place::read_config(&place::config_file(&place.data, &name))?;
-    let key = OperatorKey::load(&place::region_folder(&place.data, &name))?;
+    let config = match place.config {
+        Some(path) => place::read_config(&path)?,
+        None => {
+            let name = place::choose_region(&place.data, place.region)?;
+            place::read_config(&place::config_file(&place.data, &name))?
+        }
+    };
+    let key = OperatorKey::load(&config.data)?;
     let credential = Credential {
-        region: name.clone(),
+        region: config.name.clone(),
         endpoint: format!("http://{}", config.listen),
         access_key_id: key.access_key_id,
         secret_access_key: key.secret_access_key,
     };
-    Ok((name, Client::new(credential)))
+    Ok((config.name, Client::new(credential)))
 }

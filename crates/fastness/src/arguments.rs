@@ -72,6 +72,9 @@ pub struct Place {
     /// The region; needed where the folder holds several
     #[arg(long, env = "AWS_REGION")]
     pub region: Option<String>,
+    /// The configuration of a region that runs by `fastness serve`; takes the place of folder and region
+    #[arg(long, conflicts_with_all = ["region"])]
+    pub config: Option<PathBuf>,
 }
 
 /// Whose key signs.
