@@ -113,6 +113,44 @@ pub(crate) fn encryption(encryption: Option<&str>) -> Result<(), S3Error> {
     }
 }
 
+/// Objects are encrypted always, and say so.
+pub(crate) fn aes256() -> Option<dto::ServerSideEncryption> {
+    Some(dto::ServerSideEncryption::from_static(dto::ServerSideEncryption::AES256))
+}
+
+/// Refuses what PutObject, CopyObject and CreateMultipartUpload may ask for alike and is not offered.
+macro_rules! refuse_unoffered {
+    ($input:ident) => {
+        $crate::convert::acl($input.acl.as_ref().map(s3s::dto::ObjectCannedACL::as_str))?;
+        $crate::convert::storage_class($input.storage_class.as_ref().map(s3s::dto::StorageClass::as_str))?;
+        $crate::convert::encryption(
+            $input.server_side_encryption.as_ref().map(s3s::dto::ServerSideEncryption::as_str),
+        )?;
+        let grants = [&$input.grant_full_control, &$input.grant_read, &$input.grant_read_acp, &$input.grant_write_acp];
+        $crate::convert::refuse_if(&[
+            ("granting by ACL", grants.iter().any(|grant| grant.is_some())),
+            ("tagging", $input.tagging.is_some()),
+            ("object lock", $input.object_lock_mode.is_some() || $input.object_lock_legal_hold_status.is_some()),
+            ("website redirection", $input.website_redirect_location.is_some()),
+        ])?;
+    };
+}
+pub(crate) use refuse_unoffered;
+
+/// The checksums that a request or a part of it states.
+macro_rules! stated_checksum {
+    ($input:ident) => {
+        $crate::convert::Checksums {
+            crc32: $input.checksum_crc32,
+            crc32c: $input.checksum_crc32c,
+            crc64nvme: $input.checksum_crc64nvme,
+            sha1: $input.checksum_sha1,
+            sha256: $input.checksum_sha256,
+        }
+    };
+}
+pub(crate) use stated_checksum;
+
 /// Attributes from the headers of a write.
 pub(crate) fn attributes(
     headers: &HeaderMap,

@@ -1,8 +1,8 @@
 //! The object operations.
 
 use crate::convert::{
-    Checksums, acl, attributes, bucket, checksum_type, conditions, encryption, etag, expected_owner, key, labelled,
-    payload, refuse_if, storage_class, timestamp,
+    Checksums, aes256, attributes, bucket, checksum_type, conditions, etag, expected_owner, key, labelled, payload,
+    refuse_if, refuse_unoffered, stated_checksum, timestamp,
 };
 use crate::error::{malformed, mismatch, refused, session};
 use fastness_gate::{Answer, Gate, ObjectAnswer, Payload};
@@ -14,10 +14,6 @@ use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
 /// The most keys of one DeleteObjects (S3).
 const DELETED_MAX: usize = 1000;
-
-fn aes256() -> Option<dto::ServerSideEncryption> {
-    Some(dto::ServerSideEncryption::from_static(dto::ServerSideEncryption::AES256))
-}
 
 fn target(bucket_name: &str, key_name: &str, version: Option<String>) -> Result<ObjectTarget, S3Error> {
     Ok(ObjectTarget { bucket: bucket(bucket_name)?, key: key(key_name)?, version: version_id(version)? })
@@ -40,29 +36,15 @@ pub(crate) async fn put(
     let session = session(&request)?;
     let S3Request { input, headers, extensions, .. } = request;
     expected_owner(&session, input.expected_bucket_owner.as_ref())?;
-    acl(input.acl.as_ref().map(dto::ObjectCannedACL::as_str))?;
-    storage_class(input.storage_class.as_ref().map(dto::StorageClass::as_str))?;
-    encryption(input.server_side_encryption.as_ref().map(dto::ServerSideEncryption::as_str))?;
-    let grants = [&input.grant_full_control, &input.grant_read, &input.grant_read_acp, &input.grant_write_acp];
+    refuse_unoffered!(input);
     refuse_if(&[
-        ("granting by ACL", grants.iter().any(|grant| grant.is_some())),
         (
             "encryption with the caller's key",
             input.sse_customer_algorithm.is_some() || input.sse_customer_key.is_some(),
         ),
-        ("tagging", input.tagging.is_some()),
-        ("object lock", input.object_lock_mode.is_some() || input.object_lock_legal_hold_status.is_some()),
-        ("website redirection", input.website_redirect_location.is_some()),
         ("appending", input.write_offset_bytes.is_some()),
     ])?;
-    let checksum = Checksums {
-        crc32: input.checksum_crc32,
-        crc32c: input.checksum_crc32c,
-        crc64nvme: input.checksum_crc64nvme,
-        sha1: input.checksum_sha1,
-        sha256: input.checksum_sha256,
-    }
-    .one()?;
+    let checksum = stated_checksum!(input).one()?;
     let asked = input.checksum_algorithm.as_ref().map(dto::ChecksumAlgorithm::as_str);
     let payload = payload(&headers, &extensions, input.body, input.content_md5.as_deref(), checksum, asked)?;
     let operation = Operation::PutObject {
@@ -245,18 +227,12 @@ pub(crate) async fn copy(
     let S3Request { input, headers, .. } = request;
     expected_owner(&session, input.expected_bucket_owner.as_ref())?;
     expected_owner(&session, input.expected_source_bucket_owner.as_ref())?;
-    acl(input.acl.as_ref().map(dto::ObjectCannedACL::as_str))?;
-    storage_class(input.storage_class.as_ref().map(dto::StorageClass::as_str))?;
-    encryption(input.server_side_encryption.as_ref().map(dto::ServerSideEncryption::as_str))?;
-    let grants = [&input.grant_full_control, &input.grant_read, &input.grant_read_acp, &input.grant_write_acp];
+    refuse_unoffered!(input);
     let customer = [&input.sse_customer_algorithm, &input.copy_source_sse_customer_algorithm];
     refuse_if(&[
-        ("granting by ACL", grants.iter().any(|grant| grant.is_some())),
         ("encryption with the caller's key", customer.iter().any(|algorithm| algorithm.is_some())),
-        ("tagging", input.tagging.is_some() || input.tagging_directive.is_some_and(|way| way.as_str() != "COPY")),
+        ("tagging", input.tagging_directive.is_some_and(|way| way.as_str() != "COPY")),
         ("another checksum than the source's", input.checksum_algorithm.is_some()),
-        ("object lock", input.object_lock_mode.is_some() || input.object_lock_legal_hold_status.is_some()),
-        ("website redirection", input.website_redirect_location.is_some()),
     ])?;
     let source = copy_source(
         &input.copy_source,

@@ -1,8 +1,8 @@
 //! The multipart operations.
 
 use crate::convert::{
-    Checksums, Encoding, acl, algorithm, attributes, bucket, checksum_type, conditions, encryption, etag,
-    expected_owner, key, labelled, name_error, payload, refuse_if, storage_class, timestamp,
+    Checksums, Encoding, aes256, algorithm, attributes, bucket, checksum_type, conditions, etag, expected_owner, key,
+    labelled, name_error, payload, refuse_if, refuse_unoffered, stated_checksum, timestamp,
 };
 use crate::error::{malformed, mismatch, refused, session};
 use crate::listings::limit;
@@ -12,10 +12,6 @@ use fastness_operation::{ByteRange, CompletedPart, Listing, Operation, PartNumbe
 use s3s::dto;
 use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
 
-fn aes256() -> Option<dto::ServerSideEncryption> {
-    Some(dto::ServerSideEncryption::from_static(dto::ServerSideEncryption::AES256))
-}
-
 pub(crate) async fn create(
     gate: &Gate,
     request: S3Request<dto::CreateMultipartUploadInput>,
@@ -23,19 +19,12 @@ pub(crate) async fn create(
     let session = session(&request)?;
     let S3Request { input, headers, .. } = request;
     expected_owner(&session, input.expected_bucket_owner.as_ref())?;
-    acl(input.acl.as_ref().map(dto::ObjectCannedACL::as_str))?;
-    storage_class(input.storage_class.as_ref().map(dto::StorageClass::as_str))?;
-    encryption(input.server_side_encryption.as_ref().map(dto::ServerSideEncryption::as_str))?;
-    let grants = [&input.grant_full_control, &input.grant_read, &input.grant_read_acp, &input.grant_write_acp];
+    refuse_unoffered!(input);
     refuse_if(&[
-        ("granting by ACL", grants.iter().any(|grant| grant.is_some())),
         (
             "encryption with the caller's key",
             input.sse_customer_algorithm.is_some() || input.sse_customer_key.is_some(),
         ),
-        ("tagging", input.tagging.is_some()),
-        ("object lock", input.object_lock_mode.is_some() || input.object_lock_legal_hold_status.is_some()),
-        ("website redirection", input.website_redirect_location.is_some()),
         (
             "a full-object checksum over parts",
             input.checksum_type.as_ref().is_some_and(|kind| kind.as_str() == dto::ChecksumType::FULL_OBJECT),
@@ -74,14 +63,7 @@ pub(crate) async fn part(
         "encryption with the caller's key",
         input.sse_customer_algorithm.is_some() || input.sse_customer_key.is_some(),
     )])?;
-    let checksum = Checksums {
-        crc32: input.checksum_crc32,
-        crc32c: input.checksum_crc32c,
-        crc64nvme: input.checksum_crc64nvme,
-        sha1: input.checksum_sha1,
-        sha256: input.checksum_sha256,
-    }
-    .one()?;
+    let checksum = stated_checksum!(input).one()?;
     let asked = input.checksum_algorithm.as_ref().map(dto::ChecksumAlgorithm::as_str);
     let payload = payload(&headers, &extensions, input.body, input.content_md5.as_deref(), checksum, asked)?;
     let operation = Operation::UploadPart {
@@ -181,14 +163,7 @@ pub(crate) async fn complete(
     let mut parts = Vec::with_capacity(named.len());
     for part in named {
         let number = PartNumber::new(i64::from(part.part_number.unwrap_or(0))).map_err(name_error)?;
-        let checksum = Checksums {
-            crc32: part.checksum_crc32,
-            crc32c: part.checksum_crc32c,
-            crc64nvme: part.checksum_crc64nvme,
-            sha1: part.checksum_sha1,
-            sha256: part.checksum_sha256,
-        }
-        .one()?;
+        let checksum = stated_checksum!(part).one()?;
         let etag = part.e_tag.map(dto::ETag::into_value).unwrap_or_default();
         parts.push(CompletedPart { number, etag, checksum });
     }
