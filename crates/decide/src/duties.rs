@@ -76,8 +76,10 @@ pub(crate) fn check(subject: &Subject, operation: &Operation, labels: &RegionLab
 }
 
 fn reserved(key: &str) -> bool {
-    // IAM compares tag keys without regard to case, so `Clearance` is the same tag.
-    RESERVED_TAGS.iter().any(|tag| tag.eq_ignore_ascii_case(key))
+    // IAM compares tag keys without regard to case, so `Clearance` is the same tag; and one that only looks like it to a
+    // person (with a space, or characters that do not show) is refused with it.
+    let letters: String = key.chars().filter(char::is_ascii_alphanumeric).collect();
+    RESERVED_TAGS.iter().any(|tag| tag.eq_ignore_ascii_case(&letters))
 }
 
 fn denied(message: &str) -> Result<(), Refusal> {

@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs a region until SIGTERM, Ctrl-C, or (with `--with-parent`) the end of standard input.
 pub async fn run(arguments: Serve) -> anyhow::Result<()> {
+    raise_file_limit();
     let config = place::read_config(&arguments.config)?;
     config.check()?;
     let policy = config.load_policy()?;
@@ -27,6 +28,16 @@ pub async fn run(arguments: Serve) -> anyhow::Result<()> {
     say::line("ready");
     fastness_region::serve(service, listener, stop).await;
     Ok(())
+}
+
+/// Connections and files take descriptors: as many as the system grants.
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        eprintln!("fastness: the limit of open files stays as it is: {error}");
+    }
 }
 
 fn stop_signal(with_parent: bool) -> anyhow::Result<impl Future<Output = ()>> {

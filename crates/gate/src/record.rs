@@ -123,7 +123,7 @@ fn resources(operation: &Operation) -> Vec<String> {
         None => String::new(),
     };
     let target = |way: &str, target: &ObjectTarget| {
-        format!("{way} {}/{}{}", target.bucket, target.key, version(&target.version))
+        format!("{way} {}/{}{}", target.bucket, plain_key(&target.key), version(&target.version))
     };
     match operation {
         Operation::GetObject { target: object, .. } | Operation::HeadObject { target: object, .. } => {
@@ -131,16 +131,16 @@ fn resources(operation: &Operation) -> Vec<String> {
         }
         Operation::DeleteObject { target: object } => vec![target("write", object)],
         Operation::DeleteObjects { bucket, objects } => {
-            objects.iter().map(|(key, id)| format!("write {bucket}/{key}{}", version(id))).collect()
+            objects.iter().map(|(key, id)| format!("write {bucket}/{}{}", plain_key(key), version(id))).collect()
         }
         Operation::CopyObject { source, bucket, key, .. } | Operation::UploadPartCopy { source, bucket, key, .. } => {
-            vec![target("read", &source.target), format!("write {bucket}/{key}")]
+            vec![target("read", &source.target), format!("write {bucket}/{}", plain_key(key))]
         }
         Operation::TagUser { user, tags } => {
-            let tags: Vec<String> = tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
-            vec![format!("write user/{user} {}", tags.join(" "))]
+            // Quoted, so that a value never reads like another tag.
+            tags.iter().map(|(key, value)| format!("write user/{user} {key:?}={value:?}")).collect()
         }
-        Operation::UntagUser { user, keys } => vec![format!("write user/{user} -{}", keys.join(" -"))],
+        Operation::UntagUser { user, keys } => keys.iter().map(|key| format!("write user/{user} -{key:?}")).collect(),
         Operation::UpdateAccessKey { key, active, .. } => vec![format!("write key/{key} active={active}")],
         Operation::DeleteAccessKey { key, .. } => vec![format!("write key/{key}")],
         Operation::CreateKeyAt { marking } | Operation::AllowLabel { marking } => {
@@ -150,6 +150,11 @@ fn resources(operation: &Operation) -> Vec<String> {
     }
 }
 
+/// A key as the ledger writes it: what could be taken for a version's name is percent-encoded.
+fn plain_key(key: &fastness_operation::ObjectKey) -> String {
+    key.as_str().replace('%', "%25").replace('?', "%3F")
+}
+
 fn plain(way: Way, resource: &Resource) -> String {
     let way = match way {
         Way::Read => "read",
@@ -157,7 +162,7 @@ fn plain(way: Way, resource: &Resource) -> String {
     };
     match resource {
         Resource::Bucket(bucket) => format!("{way} {bucket}"),
-        Resource::Object(bucket, key) => format!("{way} {bucket}/{key}"),
+        Resource::Object(bucket, key) => format!("{way} {bucket}/{}", plain_key(key)),
         Resource::OwnBuckets => format!("{way} buckets"),
         Resource::User(Some(user)) => format!("{way} user/{user}"),
         Resource::User(None) => format!("{way} own user"),

@@ -10,12 +10,16 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, Limited};
 use s3s::Body;
+use std::time::Duration;
 
 /// Answers the same to everybody, always: it says that the process listens, and nothing else.
 pub const HEALTH_PATH: &str = "/_fastness/health";
 
 /// The most bytes of a request to IAM, STS or Fastness's own interface.
 const SMALL_BODY_LEN_MAX: usize = 256 * 1024;
+
+/// How long such a body may take in all.
+const SMALL_BODY_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// A region's HTTP service. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -98,9 +102,10 @@ impl RegionService {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (request_id, service) = (context.request_id(), claim.scope.service.clone());
-        let body = match Limited::new(body, SMALL_BODY_LEN_MAX).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(_) => {
+        let read = tokio::time::timeout(SMALL_BODY_TIME_MAX, Limited::new(body, SMALL_BODY_LEN_MAX).collect()).await;
+        let body = match read {
+            Ok(Ok(body)) => body.to_bytes(),
+            _ => {
                 let refusal = Unauthenticated {
                     code: "RequestEntityTooLarge",
                     status: 413,

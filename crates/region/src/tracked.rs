@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -17,9 +18,21 @@ const DRAIN_TIME_MAX: Duration = Duration::from_millis(500);
 
 type Slot<B> = Arc<Mutex<Option<B>>>;
 
+/// How long a client may take for the next bytes of a body.
+const FRAME_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// The client sent nothing for too long.
+#[derive(Debug, thiserror::Error)]
+#[error("the next bytes of the body did not come within a minute")]
+struct Stalled;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// The handler's side.
 pub(crate) struct Tracked<B> {
     body: Slot<B>,
+    /// Runs while the next bytes are waited for.
+    timer: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
 /// The connection's side.
@@ -30,18 +43,29 @@ pub(crate) struct Rest<B> {
 /// Splits a body.
 pub(crate) fn track<B>(body: B) -> (Tracked<B>, Rest<B>) {
     let body = Arc::new(Mutex::new(Some(body)));
-    (Tracked { body: Arc::clone(&body) }, Rest { body })
+    (Tracked { body: Arc::clone(&body), timer: None }, Rest { body })
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for Tracked<B> {
+impl<B> Body for Tracked<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
     type Data = Bytes;
-    type Error = B::Error;
+    type Error = BoxError;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        match self.body.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = self.get_mut();
+        let polled = match this.body.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             Some(body) => Pin::new(body).poll_frame(context),
-            None => Poll::Ready(None),
+            None => return Poll::Ready(None),
+        };
+        if let Poll::Ready(frame) = polled {
+            this.timer = None;
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
+        let timer = this.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(FRAME_TIME_MAX)));
+        timer.as_mut().poll(context).map(|()| Some(Err(Stalled.into())))
     }
 
     fn is_end_stream(&self) -> bool {

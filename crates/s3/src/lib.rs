@@ -4,6 +4,7 @@
 //! every operation ends in [`Gate::handle`]. What a request asks for and this front does not offer is refused as
 //! `NotImplemented`, never ignored.
 
+mod admission;
 mod body;
 mod buckets;
 mod convert;
@@ -45,6 +46,7 @@ impl S3Front {
         let mut builder = S3ServiceBuilder::new(Operations { gate: gate.clone() });
         let mut config = s3s::config::S3Config::default();
         config.xml_max_body_size = XML_LEN_MAX;
+        config.post_object_max_file_size = 0;
         builder.set_config(Arc::new(s3s::config::StaticConfigProvider::new(Arc::new(config))));
         Self { gate, service: builder.build() }
     }
@@ -58,6 +60,11 @@ impl S3Front {
         let request_id = session.context().request_id();
         let what = format!("{} {}", parts.method, parts.uri.path());
         let session = Arc::new(session);
+        if let Err((code, status, message)) = admission::check(&parts) {
+            self.gate.refuse_malformed(&session, &what, code).await;
+            return error_response(&request_id, code, status, &message);
+        }
+        let is_head = parts.method == http::Method::HEAD;
         let checked = match verified.body(&parts, body) {
             Ok(checked) => checked,
             Err(error) => {
@@ -110,6 +117,11 @@ impl S3Front {
         if !session.was_handled() {
             let code = response.status().as_u16().to_string();
             self.gate.refuse_malformed(&session, &what, &code).await;
+        }
+        // `s3s` leaves the status of a HEAD at 200 where a range was asked for.
+        let partial = is_head && response.headers().contains_key(http::header::CONTENT_RANGE);
+        if partial && response.status() == http::StatusCode::OK {
+            *response.status_mut() = http::StatusCode::PARTIAL_CONTENT;
         }
         order_metadata(response.headers_mut());
         if let Ok(value) = HeaderValue::from_str(&request_id) {

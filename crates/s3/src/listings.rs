@@ -71,6 +71,8 @@ pub(crate) async fn objects(
     let max_keys = i32::from(listing.limit);
     let page = page(gate, &session, Operation::ListObjects { bucket: bucket(&input.bucket)?, listing }).await?;
     let next = page.next.map(|(key, _)| encoding.text(&key));
+    // Without a last key to go on from, the client needs the marker.
+    let empty = page.entries.is_empty();
     let with_delimiter = input.delimiter.as_deref().is_some_and(|delimiter| !delimiter.is_empty());
     let output = dto::ListObjectsOutput {
         name: Some(input.bucket),
@@ -81,7 +83,7 @@ pub(crate) async fn objects(
         common_prefixes: prefixes(encoding, &page.prefixes),
         contents: Some(page.entries.into_iter().map(|listed| object(encoding, listed, owner(&session))).collect()),
         delimiter: input.delimiter.map(|delimiter| encoding.text(&delimiter)),
-        next_marker: next.filter(|_| with_delimiter),
+        next_marker: next.filter(|_| with_delimiter || empty),
         encoding_type: input.encoding_type,
         ..Default::default()
     };

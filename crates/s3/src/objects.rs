@@ -8,7 +8,7 @@ use crate::error::{malformed, mismatch, refused, session};
 use fastness_gate::{Answer, Gate, ObjectAnswer, Payload};
 use fastness_operation::{ByteRange, Conditions, CopySource, NameError, ObjectKey, ObjectTarget, Operation, VersionId};
 use fastness_store::{Deleted, Fault};
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use s3s::dto::{self, StreamingBlob};
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
@@ -147,7 +147,7 @@ pub(crate) async fn get(
 /// The content type of an object that was stored without one (S3).
 const OCTETS: &str = "binary/octet-stream";
 
-fn set_expires(headers: &mut http::HeaderMap, expires: Option<String>) {
+fn set_expires(headers: &mut HeaderMap, expires: Option<String>) {
     if let Some(value) = expires.and_then(|text| HeaderValue::from_str(&text).ok()) {
         headers.insert(http::header::EXPIRES, value);
     }
@@ -204,9 +204,6 @@ pub(crate) async fn head(
         ..Default::default()
     };
     let mut response = labelled(gate, info.label, output);
-    if range.is_some() {
-        response.status = Some(http::StatusCode::PARTIAL_CONTENT);
-    }
     set_expires(&mut response.headers, held.expires);
     Ok(response)
 }
@@ -217,6 +214,19 @@ pub(crate) fn copy_source(source: &dto::CopySource, conditions: Conditions) -> R
     };
     let target = target(bucket, key, version_id.as_ref().map(ToString::to_string))?;
     Ok(CopySource { target, conditions })
+}
+
+/// `If-Match` and `If-None-Match` on the target of a copy, which the library does not read.
+fn copy_conditions(headers: &HeaderMap) -> Result<Conditions, S3Error> {
+    let read = |name: http::HeaderName| match headers
+        .get(name)
+        .map(|value| dto::ETagCondition::parse_http_header(value.as_bytes()))
+    {
+        None => Ok(None),
+        Some(Ok(condition)) => Ok(Some(condition)),
+        Some(Err(_)) => Err(malformed(S3ErrorCode::InvalidArgument, "the condition is not an ETag")),
+    };
+    Ok(conditions(read(http::header::IF_MATCH)?, read(http::header::IF_NONE_MATCH)?, None, None))
 }
 
 pub(crate) async fn copy(
@@ -254,7 +264,7 @@ pub(crate) async fn copy(
         bucket: bucket(&input.bucket)?,
         key: key(&input.key)?,
         attributes: replaced,
-        conditions: Conditions::default(),
+        conditions: copy_conditions(&headers)?,
     };
     let answer =
         gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))?;

@@ -9,8 +9,8 @@ use crate::Fault;
 use crate::catalog::{self, DOOMED, VERSIONS};
 use crate::disk::{DiskFile, OpenMode};
 use crate::partition::Partition;
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The name of a value that is not committed yet, or has not moved.
 pub(crate) fn incoming_name(id: &[u8; 16]) -> String {
@@ -61,18 +61,75 @@ fn settled_name(id: &[u8; 16]) -> String {
     format!("{}/{}", folder(id), hex::encode(id))
 }
 
-/// Opens a committed value for reading, wherever it lies.
-pub(crate) fn open(partition: &Partition, id: &[u8; 16]) -> Result<Arc<dyn DiskFile>, Fault> {
+/// Opens a committed value for reading, wherever it lies; nothing when it is gone.
+pub(crate) fn open(partition: &Partition, id: &[u8; 16]) -> Result<Option<Arc<dyn DiskFile>>, Fault> {
     let disk = &partition.disk;
     // It may move from `incoming/` to its place between two looks, hence the third.
     for name in [settled_name(id), incoming_name(id), settled_name(id)] {
         match disk.open(&name, OpenMode::Read) {
-            Ok(file) => return Ok(file),
+            Ok(file) => return Ok(Some(file)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(Fault::failed("opening a value", error)),
         }
     }
-    Err(Fault::Failed("a value's file is missing".to_owned()))
+    Ok(None)
+}
+
+/// Whether a committed value's file is there, wherever it lies.
+pub(crate) fn is_there(partition: &Partition, id: &[u8; 16]) -> bool {
+    // As in `open`: it may move between two looks.
+    [settled_name(id), incoming_name(id), settled_name(id)].iter().any(|name| partition.disk.exists(name))
+}
+
+/// Keeps the files of values from being unlinked while somebody reads them one after the other.
+#[derive(Default)]
+pub(crate) struct Pins {
+    state: Mutex<PinState>,
+}
+
+#[derive(Default)]
+struct PinState {
+    readers: HashMap<[u8; 16], usize>,
+    /// Removed meanwhile: the last reader unlinks them.
+    due: HashSet<[u8; 16]>,
+}
+
+/// One reader's hold on some values.
+pub(crate) struct Pin {
+    partition: Arc<Partition>,
+    ids: Vec<[u8; 16]>,
+}
+
+impl Pin {
+    pub(crate) fn new(partition: &Arc<Partition>, ids: Vec<[u8; 16]>) -> Self {
+        let mut state = partition.pins.state.lock().unwrap_or_else(PoisonError::into_inner);
+        for id in &ids {
+            *state.readers.entry(*id).or_default() += 1;
+        }
+        drop(state);
+        Self { partition: Arc::clone(partition), ids }
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        let mut state = self.partition.pins.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut due = Vec::new();
+        for id in &self.ids {
+            let left = state.readers.get_mut(id).map_or(0, |readers| {
+                *readers = readers.saturating_sub(1);
+                *readers
+            });
+            if left == 0 {
+                state.readers.remove(id);
+                if state.due.remove(id) {
+                    due.push(*id);
+                }
+            }
+        }
+        drop(state);
+        unlink(&self.partition, &due);
+    }
 }
 
 /// Moves a committed value to its place. A failure is harmless: it is found where it was.
@@ -84,9 +141,21 @@ fn settle(partition: &Partition, id: &[u8; 16]) {
     }
 }
 
-/// Unlinks values whose removal is durable, and forgets that they were doomed with some later commit.
+/// Unlinks values whose removal is durable; those that somebody reads go when the last reader does. What is unlinked
+/// leaves the list of the doomed with the next commit.
 pub(crate) fn unlink(partition: &Partition, ids: &[[u8; 16]]) {
-    for id in ids {
+    let mut gone = Vec::with_capacity(ids.len());
+    {
+        let mut state = partition.pins.state.lock().unwrap_or_else(PoisonError::into_inner);
+        for id in ids {
+            if state.readers.contains_key(id) {
+                state.due.insert(*id);
+            } else {
+                gone.push(*id);
+            }
+        }
+    }
+    for id in &gone {
         for name in [settled_name(id), incoming_name(id)] {
             match partition.disk.remove(&name) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -96,6 +165,7 @@ pub(crate) fn unlink(partition: &Partition, ids: &[[u8; 16]]) {
             }
         }
     }
+    partition.forget(gone);
 }
 
 /// At start: finishes the removals and the moves that were under way, and drops what was never committed.

@@ -14,6 +14,8 @@ pub(crate) type Rows = TableDefinition<'static, &'static [u8], &'static [u8]>;
 pub(crate) const BUCKETS: Rows = TableDefinition::new("buckets");
 pub(crate) const BUCKET_NAMES: Rows = TableDefinition::new("bucket-names");
 pub(crate) const VERSIONS: Rows = TableDefinition::new("versions");
+/// `bucket, key` → the sequence of the key's null version: found without a walk over its other versions.
+pub(crate) const NULLS: Rows = TableDefinition::new("nulls");
 pub(crate) const UPLOADS: Rows = TableDefinition::new("uploads");
 pub(crate) const PARTS: Rows = TableDefinition::new("parts");
 pub(crate) const DIRECTORY: Rows = TableDefinition::new("directory");
@@ -63,6 +65,7 @@ pub(crate) struct Turn<'t> {
     pub(crate) buckets: Table<'t, &'static [u8], &'static [u8]>,
     pub(crate) bucket_names: Table<'t, &'static [u8], &'static [u8]>,
     pub(crate) versions: Table<'t, &'static [u8], &'static [u8]>,
+    pub(crate) nulls: Table<'t, &'static [u8], &'static [u8]>,
     pub(crate) uploads: Table<'t, &'static [u8], &'static [u8]>,
     pub(crate) parts: Table<'t, &'static [u8], &'static [u8]>,
     pub(crate) directory: Table<'t, &'static [u8], &'static [u8]>,
@@ -110,6 +113,7 @@ impl<'t> Turn<'t> {
             buckets: transaction.open_table(BUCKETS)?,
             bucket_names: transaction.open_table(BUCKET_NAMES)?,
             versions: transaction.open_table(VERSIONS)?,
+            nulls: transaction.open_table(NULLS)?,
             uploads: transaction.open_table(UPLOADS)?,
             parts: transaction.open_table(PARTS)?,
             directory: transaction.open_table(DIRECTORY)?,

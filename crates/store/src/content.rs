@@ -1,41 +1,94 @@
 //! Reading an object's content as a stream of plain bytes, a bounded number of them in memory.
 
 use crate::blob::BlobReader;
+use crate::blobs::Pin;
+use crate::partition::Partition;
 use crate::records::{Piece, Place};
 use crate::view::Slice;
 use crate::{Fault, blobs};
 use bytes::Bytes;
+use fastness_vault::ValueKey;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::task::JoinHandle;
 
 /// Plain bytes read, opened and handed on at once.
 const STEP_LEN: u64 = 512 * 1024;
 
-/// An object's content, opened: its files stay readable even when the object is removed meanwhile.
+/// An object's content. Its first file is open; the others are opened one after the other as they are read, so that an
+/// object of many parts holds few files. Values that lie in files are pinned: they stay although the object is removed.
 pub struct Content {
     pieces: Vec<Open>,
+    pin: Option<Pin>,
 }
 
 enum Open {
     Small(Bytes),
-    Large(u64, Arc<BlobReader>),
+    Large(Arc<LargePiece>),
+    /// Outside the range that is asked for.
+    Skipped(u64),
+}
+
+/// A piece in a file, to be opened when it is read.
+struct LargePiece {
+    size: u64,
+    id: [u8; 16],
+    key: ValueKey,
+    partition: Arc<Partition>,
+    /// Opened by the first read; closed with the piece after its last.
+    reader: OnceLock<Arc<BlobReader>>,
+}
+
+impl LargePiece {
+    fn reader(&self) -> Result<Arc<BlobReader>, Fault> {
+        if let Some(reader) = self.reader.get() {
+            return Ok(Arc::clone(reader));
+        }
+        let missing = || Fault::Failed("a value's file is missing".to_owned());
+        let file = blobs::open(&self.partition, &self.id)?.ok_or_else(missing)?;
+        let reader = BlobReader::new(file, &self.key, self.size);
+        let reader = Arc::new(reader.map_err(|error| Fault::failed("opening a value", error))?);
+        Ok(Arc::clone(self.reader.get_or_init(|| reader)))
+    }
 }
 
 impl Open {
-    const fn size(&self) -> u64 {
+    fn size(&self) -> u64 {
         match self {
             Self::Small(bytes) => bytes.len() as u64,
-            Self::Large(size, _) => *size,
+            Self::Large(piece) => piece.size,
+            Self::Skipped(size) => *size,
         }
     }
 }
 
 impl Content {
-    pub(crate) fn open(slice: &Slice, pieces: Vec<Piece>) -> Result<Self, Fault> {
+    /// Takes hold of the content from `offset`, `length` bytes of it; nothing when a file of it is gone already.
+    pub(crate) fn open(slice: &Slice, pieces: &[Piece], offset: u64, length: u64) -> Result<Option<Self>, Fault> {
         let partition = &slice.partition;
-        let open = |piece: &Piece| {
+        let end = offset.saturating_add(length);
+        let mut start = 0_u64;
+        let mut wanted = |piece: &Piece| {
+            let first = start;
+            start += piece.size;
+            first < end && offset < start
+        };
+        let pieces: Vec<(&Piece, bool)> = pieces.iter().map(|piece| (piece, wanted(piece))).collect();
+        let ids = pieces.iter().filter_map(|(piece, wanted)| match piece.place {
+            Place::Blob(id) if *wanted => Some(id),
+            _ => None,
+        });
+        let ids: Vec<[u8; 16]> = ids.collect();
+        // First the pin, then a look whether the files are there: what is there now stays.
+        let pin = (!ids.is_empty()).then(|| Pin::new(partition, ids.clone()));
+        if ids.iter().any(|id| !blobs::is_there(partition, id)) {
+            return Ok(None);
+        }
+        let open = |(piece, wanted): &(&Piece, bool)| {
+            if !wanted {
+                return Ok(Open::Skipped(piece.size));
+            }
             let key = partition.erasure.value_key(piece)?;
             match piece.place {
                 Place::Inline(number) => {
@@ -45,14 +98,19 @@ impl Content {
                     Ok(Open::Small(Bytes::from(plain)))
                 }
                 Place::Blob(id) => {
-                    let file = blobs::open(partition, &id)?;
-                    let reader = BlobReader::new(file, &key, piece.size)
-                        .map_err(|error| Fault::failed("opening a value", error))?;
-                    Ok(Open::Large(piece.size, Arc::new(reader)))
+                    let piece = LargePiece {
+                        size: piece.size,
+                        id,
+                        key,
+                        partition: Arc::clone(partition),
+                        reader: OnceLock::new(),
+                    };
+                    Ok(Open::Large(Arc::new(piece)))
                 }
             }
         };
-        Ok(Self { pieces: pieces.iter().map(open).collect::<Result<_, Fault>>()? })
+        let pieces = pieces.iter().map(open).collect::<Result<_, Fault>>()?;
+        Ok(Some(Self { pieces, pin }))
     }
 
     /// The bytes from `offset`, `length` of them, as a stream that reads one step ahead. A damaged file ends it with
@@ -71,14 +129,15 @@ impl Content {
             start += size;
         }
         let ahead = next_read(&mut steps);
-        stream::unfold((steps, ahead), |(mut steps, ahead)| async move {
+        let pin = self.pin;
+        stream::unfold((steps, ahead, pin), |(mut steps, ahead, pin)| async move {
             let read = ahead?;
             let bytes = match read {
                 Read::Ready(bytes) => Ok(bytes),
                 Read::Under(task) => task.await.unwrap_or_else(|error| Err(Fault::failed("reading a value", error))),
             };
             let ahead = if bytes.is_ok() { next_read(&mut steps) } else { None };
-            Some((bytes, (steps, ahead)))
+            Some((bytes, (steps, ahead, pin)))
         })
         .boxed()
     }
@@ -107,9 +166,14 @@ fn next_read(steps: &mut VecDeque<Step>) -> Option<Read> {
             steps.pop_front();
             return Some(read);
         }
-        Open::Large(_, reader) => {
-            let reader = Arc::clone(reader);
+        Open::Skipped(_) => {
+            steps.pop_front();
+            return Some(Read::Ready(Bytes::new()));
+        }
+        Open::Large(piece) => {
+            let piece = Arc::clone(piece);
             Read::Under(tokio::task::spawn_blocking(move || {
+                let reader = piece.reader()?;
                 let length = usize::try_from(count).map_err(|error| Fault::failed("reading a value", error))?;
                 let mut out = Vec::with_capacity(length);
                 reader.read(from, &mut out, length).map_err(|error| Fault::failed("reading a value", error))?;

@@ -30,7 +30,7 @@ pub use buckets::BucketInfo;
 pub use content::Content;
 pub use erasure::VALUES_PER_KEY_MAX;
 pub use fault::Fault;
-pub use listing::{ListPage, Listed, ListedUpload, UploadPage};
+pub use listing::{KEYS_LOOKED_AT_MAX, ListPage, Listed, ListedUpload, UploadPage};
 pub use log::LogReader;
 pub use map::{RegionMap, RegionSetup};
 pub use objects::{Deleted, ManyDeleted, ObjectInfo, Written};

@@ -11,6 +11,9 @@ use fastness_decide::Permit;
 use fastness_label::Label;
 use fastness_operation::{Listing, Operation, VersionId};
 
+/// Keys that one page looks at, shown or not: a bound on its time, and on the life of its snapshot.
+pub const KEYS_LOOKED_AT_MAX: usize = 100_000;
+
 /// One object or version in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
@@ -231,7 +234,15 @@ impl Store {
             return Ok(page);
         }
         let mut merge = Merge::begin(&snapshot, &bucket, listing)?;
+        let (mut looked, mut last_key) = (0_usize, String::new());
         while let Some(key) = merge.key(&listing.prefix) {
+            looked += 1;
+            if looked > KEYS_LOOKED_AT_MAX {
+                // Many keys whose latest is a delete marker: a page may end early, and the next goes on from here.
+                page.next = Some((last_key, None));
+                break;
+            }
+            last_key.clone_from(&key);
             let mut first = None;
             merge.each_at(&key, |walk| {
                 if first.is_some() {

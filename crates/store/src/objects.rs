@@ -119,8 +119,16 @@ fn check_read(conditions: &Conditions, info: &ObjectInfo) -> Result<(), Fault> {
 }
 
 /// Takes a version out of the session's partition; its content goes with it.
-fn remove_version(turn: &mut Turn<'_>, row: &[u8], record: &VersionRecord) -> Result<(), Fault> {
-    turn.versions.remove(row)?;
+fn remove_version(
+    turn: &mut Turn<'_>,
+    (bucket, key): (u64, &ObjectKey),
+    sequence: u64,
+    record: &VersionRecord,
+) -> Result<(), Fault> {
+    turn.versions.remove(keys::version(bucket, key.as_str(), sequence).as_slice())?;
+    if record.null {
+        turn.nulls.remove(keys::object(bucket, key.as_str()).as_slice())?;
+    }
     drop_pieces(turn, record.object.iter().flat_map(|object| &object.pieces))
 }
 
@@ -140,8 +148,10 @@ pub(crate) fn drop_pieces<'a>(turn: &mut Turn<'_>, pieces: impl Iterator<Item = 
 }
 
 fn remove_null(turn: &mut Turn<'_>, own: &BucketRecord, key: &ObjectKey) -> Result<bool, Fault> {
-    let Some((sequence, record)) = view::null_version(&turn.versions, own.id, key.as_str())? else { return Ok(false) };
-    remove_version(turn, &keys::version(own.id, key.as_str(), sequence), &record)?;
+    let Some((sequence, record)) = view::null_version(&turn.nulls, &turn.versions, own.id, key.as_str())? else {
+        return Ok(false);
+    };
+    remove_version(turn, (own.id, key), sequence, &record)?;
     Ok(true)
 }
 
@@ -160,6 +170,9 @@ fn insert_version(
     let id = version_id(sequence, &mut StdRng::from_seed(moment.seed));
     let record = VersionRecord { id, null, modified_ms: moment.now_ms, object };
     turn.versions.insert(keys::version(own.id, key.as_str(), sequence).as_slice(), encode(&record)?.as_slice())?;
+    if null {
+        turn.nulls.insert(keys::object(own.id, key.as_str()).as_slice(), sequence.to_be_bytes().as_slice())?;
+    }
     Ok(record)
 }
 
@@ -264,7 +277,7 @@ fn delete_version(
 ) -> Result<Deleted, Fault> {
     let own = crate::buckets::find_own(turn, bucket)?;
     let mine = match &own {
-        Some(own) if id.is_null() => view::null_version(&turn.versions, own.id, key.as_str())?,
+        Some(own) if id.is_null() => view::null_version(&turn.nulls, &turn.versions, own.id, key.as_str())?,
         Some(own) => match view::sequence_of(id.as_str()) {
             Some(sequence) => {
                 let row = keys::version(own.id, key.as_str(), sequence);
@@ -277,7 +290,7 @@ fn delete_version(
         None => None,
     };
     if let (Some(own), Some((sequence, record))) = (&own, mine) {
-        remove_version(turn, &keys::version(own.id, key.as_str(), sequence), &record)?;
+        remove_version(turn, (own.id, key), sequence, &record)?;
         return Ok(Deleted { version: Some(id.as_str().to_owned()), marker: record.object.is_none() });
     }
     let lower = below.bucket(bucket)?;
@@ -351,6 +364,17 @@ impl Store {
     /// # Errors
     /// `NoSuchKey`, `NoSuchVersion`, `MethodNotAllowed` for a delete marker, `PreconditionFailed`, `NotModified`, or a failure.
     pub fn open_object(&self, permit: &Permit) -> Result<(ObjectInfo, Content), Fault> {
+        // Between the snapshot and the opening of a file another session at that label may replace the object: then a
+        // new snapshot shows what is there now.
+        for _ in 0..8 {
+            if let (info, Some(content)) = self.try_open_object(permit)? {
+                return Ok((info, content));
+            }
+        }
+        Err(Fault::Failed("a value's file is missing".to_owned()))
+    }
+
+    fn try_open_object(&self, permit: &Permit) -> Result<(ObjectInfo, Option<Content>), Fault> {
         let (target, conditions) = match permit.operation() {
             Operation::GetObject { target, conditions, .. } | Operation::HeadObject { target, conditions, .. } => {
                 (target, conditions)
@@ -393,7 +417,14 @@ impl Store {
         })?;
         let head_only = matches!(permit.operation(), Operation::HeadObject { .. });
         let pieces = if head_only { Vec::new() } else { object.pieces };
-        let content = Content::open(slice, pieces)?;
+        let range = match permit.operation() {
+            Operation::GetObject { range: Some(range), .. } | Operation::UploadPartCopy { range: Some(range), .. } => {
+                range.resolve(info.size)
+            }
+            _ => Some((0, info.size)),
+        };
+        let (offset, length) = range.unwrap_or_default();
+        let content = Content::open(slice, &pieces, offset, length)?;
         Ok((info, content))
     }
 

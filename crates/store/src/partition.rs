@@ -4,7 +4,7 @@
 //! are authenticated); whoever holds the key and the folder can rewrite the partition, and the ledger's chain with it,
 //! until checkpoints are witnessed elsewhere.
 
-use crate::blobs::Incoming;
+use crate::blobs::{Incoming, Pins};
 use crate::catalog::{self, Aftermath, Reading, Turn};
 use crate::disk::{Disk, OpenMode};
 use crate::erasure::ErasureKeys;
@@ -50,6 +50,7 @@ pub(crate) struct Partition {
     pub(crate) label: Label,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) erasure: ErasureKeys,
+    pub(crate) pins: Pins,
     key: Arc<PartitionKey>,
     /// Replaced when an error of the disk made the old one unusable.
     database: RwLock<Arc<Database>>,
@@ -110,6 +111,7 @@ impl Partition {
             label,
             erasure: ErasureKeys::new(disk.clone(), Arc::clone(&key)),
             disk,
+            pins: Pins::default(),
             key,
             database: RwLock::new(Arc::new(database)),
             unrecorded: Mutex::new(Vec::new()),
@@ -125,6 +127,11 @@ impl Partition {
             .map_err(|error| Fault::failed("starting a writer", error))?;
         *partition.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(partition)
+    }
+
+    /// Takes values whose files are gone off the list of the doomed, with the next commit.
+    pub(crate) fn forget(&self, ids: Vec<[u8; 16]>) {
+        self.forgettable.lock().unwrap_or_else(PoisonError::into_inner).extend(ids);
     }
 
     pub(crate) fn database(&self) -> Arc<Database> {
@@ -234,7 +241,6 @@ impl Partition {
                 drop(failed);
                 aftermath.settled.into_iter().for_each(Incoming::settle);
                 crate::blobs::unlink(self, &aftermath.unlinked);
-                self.forgettable.lock().unwrap_or_else(PoisonError::into_inner).extend(aftermath.unlinked);
             }
             Err(fault) => {
                 tracing::error!(label = ?self.label, %fault, "a batch was not committed");

@@ -141,8 +141,8 @@ impl Snapshot {
     fn topmost_null(&self, bucket: &BucketInView, key: &str) -> Result<Option<Found>, Fault> {
         for (index, (slice, id)) in self.slices.iter().zip(&bucket.ids).enumerate() {
             let Some(id) = id else { continue };
-            let rows = slice.reading.rows(VERSIONS)?;
-            if let Some((sequence, record)) = null_version(&rows, *id, key)? {
+            let (nulls, rows) = (slice.reading.rows(catalog::NULLS)?, slice.reading.rows(VERSIONS)?);
+            if let Some((sequence, record)) = null_version(&nulls, &rows, *id, key)? {
                 return Ok(Some(Found { slice: index, sequence, record, topmost_null: true }));
             }
         }
@@ -191,24 +191,18 @@ pub(crate) fn newest(
     }
 }
 
-/// The null version of a key in one partition, if it has one.
+/// The null version of a key in one partition, if it has one: one look into the index of null versions.
 pub(crate) fn null_version(
+    nulls: &impl ReadableTable<&'static [u8], &'static [u8]>,
     rows: &impl ReadableTable<&'static [u8], &'static [u8]>,
     bucket: u64,
     key: &str,
 ) -> Result<Option<(u64, VersionRecord)>, Fault> {
-    let prefix = keys::object(bucket, key);
-    for row in rows.range::<&[u8]>(prefix.as_slice()..)? {
-        let (row, value) = row?;
-        if !row.value().starts_with(&prefix) {
-            break;
-        }
-        let record: VersionRecord = decode(value.value())?;
-        if record.null {
-            return Ok(Some((sequence_in(row.value(), &prefix)?, record)));
-        }
-    }
-    Ok(None)
+    let malformed = || Fault::Failed("a row of the null versions is malformed".to_owned());
+    let Some(guard) = nulls.get(keys::object(bucket, key).as_slice())? else { return Ok(None) };
+    let sequence = u64::from_be_bytes(guard.value().try_into().map_err(|_| malformed())?);
+    let version = rows.get(keys::version(bucket, key, sequence).as_slice())?.ok_or_else(malformed)?;
+    Ok(Some((sequence, decode(version.value())?)))
 }
 
 fn sequence_in(row: &[u8], prefix: &[u8]) -> Result<u64, Fault> {

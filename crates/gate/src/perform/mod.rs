@@ -7,7 +7,7 @@ use crate::record::Draft;
 use crate::{Answer, Gate, Payload, Session};
 use fastness_decide::Permit;
 use fastness_operation::Operation as O;
-use fastness_store::Fault;
+use fastness_store::{Fault, Store};
 
 impl Gate {
     /// Calls the store with the permit. Writes hand it the record of their outcome, which commits with them.
@@ -40,8 +40,8 @@ impl Gate {
             }
             O::DeleteObjects { .. } => self.delete_objects(permit, moment, draft).await,
             O::CopyObject { .. } => self.copy_object(session, permit, draft).await,
-            O::ListObjects { .. } => store.list_objects(permit).map(Answer::Listing),
-            O::ListObjectVersions { .. } => store.list_versions(permit).map(Answer::Listing),
+            O::ListObjects { .. } => apart(store, permit, Store::list_objects).await.map(Answer::Listing),
+            O::ListObjectVersions { .. } => apart(store, permit, Store::list_versions).await.map(Answer::Listing),
             O::CreateMultipartUpload { .. } => self.create_upload(session, permit, draft).await,
             O::UploadPart { .. } => self.upload_part(session, permit, payload, draft).await,
             O::UploadPartCopy { .. } => self.copy_part(session, permit, draft).await,
@@ -58,4 +58,15 @@ impl Gate {
             _ => self.perform_directory(session, permit, draft).await,
         }
     }
+}
+
+/// Walks a listing on a thread of its own, so that a long one holds up no other request.
+async fn apart<T: Send + 'static>(
+    store: &Store,
+    permit: &Permit,
+    walk: fn(&Store, &Permit) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    let (store, permit) = (store.clone(), permit.clone());
+    let walked = tokio::task::spawn_blocking(move || walk(&store, &permit)).await;
+    walked.unwrap_or_else(|error| Err(Fault::Failed(format!("a listing: {error}"))))
 }

@@ -1,0 +1,254 @@
+//! What a request may carry at all: closed lists of query names and headers. The S3 library passes over what it does
+//! not know, and a subresource passed over turns `DELETE /bucket?logging` into the deletion of the bucket.
+
+use crate::convert::algorithm;
+use fastness_operation::ChecksumAlgorithm;
+use http::Method;
+use http::header::{self, HeaderName};
+use http::request::Parts;
+
+/// Why a request is not taken: AWS's code, its status, a text.
+pub(crate) type Unfit = (&'static str, u16, String);
+
+fn not_offered(what: &str) -> Unfit {
+    let what: String = what.chars().take(80).collect();
+    ("NotImplemented", 501, format!("`{what}` asks for something that is not offered here; README lists what is"))
+}
+
+/// What the path names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Service,
+    Bucket,
+    Object,
+}
+
+fn level(path: &str) -> Level {
+    match path.trim_start_matches('/').split_once('/') {
+        Some((_, key)) if !key.is_empty() => Level::Object,
+        None if path.trim_start_matches('/').is_empty() => Level::Service,
+        _ => Level::Bucket,
+    }
+}
+
+/// Checks method, query and headers before the library sees them.
+pub(crate) fn check(parts: &Parts) -> Result<(), Unfit> {
+    let level = level(parts.uri.path());
+    let is_form = parts.headers.get(header::CONTENT_TYPE).is_some_and(|value| {
+        value.as_bytes().get(..19).is_some_and(|head| head.eq_ignore_ascii_case(b"multipart/form-data"))
+    });
+    if parts.method == Method::POST && is_form {
+        return Err(not_offered("POST of a form"));
+    }
+    let names = query_names(parts);
+    for name in &names {
+        if !query_is_known(&parts.method, level, name) {
+            return Err(not_offered(name));
+        }
+    }
+    let has = |name: &str| names.iter().any(|found| found == name);
+    if parts.method == Method::PUT && has("uploadId") != has("partNumber") {
+        let message = "a part is named by uploadId and partNumber together".to_owned();
+        return Err(("InvalidArgument", 400, message));
+    }
+    for name in parts.headers.keys() {
+        check_header(parts, level, name, has("partNumber"))?;
+    }
+    check_checksums(parts)
+}
+
+fn query_names(parts: &Parts) -> Vec<String> {
+    let query = parts.uri.query().unwrap_or_default();
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    let name = |pair: &str| pair.split('=').next().unwrap_or_default().to_owned();
+    pairs.map(name).filter(|name| !name.to_ascii_lowercase().starts_with("x-amz-")).collect()
+}
+
+fn query_is_known(method: &Method, level: Level, name: &str) -> bool {
+    let known: &[&str] = match (method.as_str(), level) {
+        ("GET", Level::Service) => &["max-buckets", "prefix", "continuation-token", "bucket-region"],
+        ("GET", Level::Bucket) => &[
+            "list-type",
+            "prefix",
+            "delimiter",
+            "marker",
+            "max-keys",
+            "encoding-type",
+            "continuation-token",
+            "start-after",
+            "fetch-owner",
+            "versions",
+            "key-marker",
+            "version-id-marker",
+            "uploads",
+            "max-uploads",
+            "upload-id-marker",
+            "location",
+            "versioning",
+        ],
+        ("PUT", Level::Bucket) => &["versioning"],
+        ("POST", Level::Bucket) => &["delete"],
+        ("GET", Level::Object) => &[
+            "versionId",
+            "partNumber",
+            "uploadId",
+            "max-parts",
+            "part-number-marker",
+            "response-cache-control",
+            "response-content-disposition",
+            "response-content-encoding",
+            "response-content-language",
+            "response-content-type",
+            "response-expires",
+        ],
+        ("HEAD", Level::Object) => &[
+            "versionId",
+            "partNumber",
+            "response-cache-control",
+            "response-content-disposition",
+            "response-content-encoding",
+            "response-content-language",
+            "response-content-type",
+            "response-expires",
+        ],
+        ("PUT", Level::Object) => &["uploadId", "partNumber"],
+        ("POST", Level::Object) => &["uploads", "uploadId"],
+        ("DELETE", Level::Object) => &["versionId", "uploadId"],
+        _ => &[],
+    };
+    name == "x-id" || known.contains(&name)
+}
+
+/// The `x-amz-…` headers that are acted on, or refused by name where they are read.
+const HEADERS: &[&str] = &[
+    "x-amz-acl",
+    "x-amz-bucket-object-lock-enabled",
+    "x-amz-checksum-algorithm",
+    "x-amz-checksum-mode",
+    "x-amz-checksum-type",
+    "x-amz-content-sha256",
+    "x-amz-copy-source",
+    "x-amz-date",
+    "x-amz-decoded-content-length",
+    "x-amz-expected-bucket-owner",
+    "x-amz-if-match-initiated-time",
+    "x-amz-if-match-last-modified-time",
+    "x-amz-if-match-size",
+    "x-amz-metadata-directive",
+    "x-amz-mfa",
+    "x-amz-mp-object-size",
+    "x-amz-request-payer",
+    "x-amz-sdk-checksum-algorithm",
+    "x-amz-server-side-encryption",
+    "x-amz-server-side-encryption-customer-algorithm",
+    "x-amz-server-side-encryption-customer-key",
+    "x-amz-server-side-encryption-customer-key-md5",
+    "x-amz-source-expected-bucket-owner",
+    "x-amz-storage-class",
+    "x-amz-tagging",
+    "x-amz-tagging-directive",
+    "x-amz-trailer",
+    "x-amz-user-agent",
+    "x-amz-website-redirect-location",
+    "x-amz-write-offset-bytes",
+];
+
+fn check_header(parts: &Parts, level: Level, name: &HeaderName, is_part: bool) -> Result<(), Unfit> {
+    let text = name.as_str();
+    let writes_object = parts.method == Method::PUT && level == Level::Object && !is_part;
+    let completes = parts.method == Method::POST && level == Level::Object;
+    let reads_object = (parts.method == Method::GET || parts.method == Method::HEAD) && level == Level::Object;
+    let fits = match text {
+        "if-match" | "if-none-match" => reads_object || writes_object || completes,
+        "if-modified-since" | "if-unmodified-since" => reads_object,
+        "content-range" => false,
+        // The trailers of other bodies would go unchecked.
+        "x-amz-trailer" => parts.method == Method::PUT && level == Level::Object,
+        "x-amz-object-ownership" => {
+            parts.headers.get(name).is_some_and(|value| value.as_bytes() == b"BucketOwnerEnforced")
+        }
+        _ if text.starts_with("x-amz-copy-source-") => parts.headers.contains_key("x-amz-copy-source"),
+        _ if text.starts_with("x-amz-meta-") || text.starts_with("x-amz-grant-") => true,
+        _ if text.starts_with("x-amz-checksum-") => {
+            HEADERS.contains(&text) || ChecksumAlgorithm::ALL.iter().any(|algorithm| algorithm.header() == text)
+        }
+        _ => !text.starts_with("x-amz-") || HEADERS.contains(&text),
+    };
+    if fits { Ok(()) } else { Err(not_offered(text)) }
+}
+
+/// Every checksum that is named must be one that is computed: none is taken unverified.
+fn check_checksums(parts: &Parts) -> Result<(), Unfit> {
+    let unknown = |name: &str| {
+        let name: String = name.chars().take(80).collect();
+        (
+            "InvalidRequest",
+            400,
+            format!("`{name}` names no checksum that is offered: CRC32, CRC32C, CRC64NVME, SHA1, SHA256"),
+        )
+    };
+    let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(trailers) = header("x-amz-trailer") {
+        let known = |trailer: &str| {
+            ChecksumAlgorithm::ALL.iter().any(|algorithm| algorithm.header().eq_ignore_ascii_case(trailer.trim()))
+        };
+        if !known(trailers) {
+            return Err(unknown(trailers));
+        }
+    }
+    for name in ["x-amz-sdk-checksum-algorithm", "x-amz-checksum-algorithm"] {
+        if let Some(value) = header(name)
+            && algorithm(value).is_err()
+        {
+            return Err(unknown(value));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    fn parts(method: &str, uri: &str, headers: &[(&str, &str)]) -> Parts {
+        let mut request = Request::builder().method(method).uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused() {
+        let check = |method: &str, uri: &str, headers: &[(&str, &str)], code: Option<&str>| {
+            let found = super::check(&parts(method, uri, headers)).err().map(|(code, ..)| code);
+            assert_eq!(found, code, "{method} {uri} {headers:?}");
+        };
+        let no = Some("NotImplemented");
+        check("GET", "/", &[], None);
+        check("GET", "/b?list-type=2&prefix=a%2Fb&x-id=ListObjectsV2", &[], None);
+        check("DELETE", "/b", &[], None);
+        for name in ["logging", "accelerate", "metadataConfiguration", "versions", "foo"] {
+            check("DELETE", &format!("/b?{name}"), &[], no);
+        }
+        for name in ["restore", "torrent", "renameObject", "encryption", "uploads", "versionId=1"] {
+            check("PUT", &format!("/b/k?{name}"), &[], no);
+        }
+        check("PUT", "/b/k?uploadId=1&partNumber=1", &[], None);
+        check("PUT", "/b/k?uploadId=1", &[], Some("InvalidArgument"));
+        check("PUT", "/b/k?partNumber=1", &[], Some("InvalidArgument"));
+        check("PUT", "/b/k/", &[("if-none-match", "*"), ("x-amz-meta-a", "b")], None);
+        check("DELETE", "/b/k", &[("if-none-match", "*")], no);
+        check("PUT", "/b/k", &[("x-amz-foo", "1")], no);
+        check("PUT", "/b/k", &[("content-range", "bytes 0-1/2")], no);
+        check("PUT", "/b/k", &[("x-amz-copy-source-if-match", "1")], no);
+        check("PUT", "/b/k", &[("x-amz-copy-source-if-match", "1"), ("x-amz-copy-source", "a/b")], None);
+        check("PUT", "/b/k", &[("x-amz-object-lock-mode", "COMPLIANCE")], no);
+        check("PUT", "/b/k", &[("x-amz-checksum-sha512", "1")], no);
+        check("PUT", "/b/k", &[("x-amz-checksum-sha256", "1")], None);
+        check("PUT", "/b/k", &[("x-amz-trailer", "x-amz-checksum-sha512")], Some("InvalidRequest"));
+        check("PUT", "/b/k", &[("x-amz-sdk-checksum-algorithm", "BAD")], Some("InvalidRequest"));
+        check("POST", "/b", &[("content-type", "Multipart/Form-Data; boundary=x")], no);
+    }
+}
