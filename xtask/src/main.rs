@@ -1,4 +1,4 @@
-//! The project's chores, one subcommand each: `cargo xtask tidy`, `cargo xtask test`, `cargo xtask bench s3`.
+//! The project's chores, one subcommand each: `cargo xtask tidy`, `cargo xtask test`, `cargo xtask bench s3`, `bench start`.
 
 mod bench;
 mod process;
