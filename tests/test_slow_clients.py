@@ -55,7 +55,7 @@ def test_stalled_uploads_hold_up_nobody_else(cloud, name):
 
         thread = threading.Thread(target=work)
         thread.start()
-        thread.join(10)
+        thread.join(30)
         assert done, "a large read and a large write at the lower label did not finish in time"
     finally:
         for s in stalled:
