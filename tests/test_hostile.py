@@ -67,6 +67,14 @@ def test_head_of_a_range_is_partial(s3, bucket):
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 206 and answer["ContentLength"] == 3
 
 
+def test_head_honours_the_overrides_of_get(s3, bucket):
+    put(s3, bucket, "k", b"x", ContentType="text/plain")
+    more = {"ResponseContentType": "text/csv", "ResponseCacheControl": "no-store"}
+    for act in (s3.head_object, s3.get_object):
+        answer = act(Bucket=bucket, Key="k", **more)
+        assert (answer["ContentType"], answer["CacheControl"]) == ("text/csv", "no-store")
+
+
 def test_reads_race_overwrites_of_files(cloud, s3, bucket):
     bodies = {bytes([n]) * 40_000 for n in range(4)}
     put(s3, bucket, "k", bytes(40_000))

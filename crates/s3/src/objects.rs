@@ -79,71 +79,6 @@ fn range(range: Option<dto::Range>) -> Option<ByteRange> {
     })
 }
 
-pub(crate) async fn get(
-    gate: &Gate,
-    request: S3Request<dto::GetObjectInput>,
-) -> S3Result<S3Response<dto::GetObjectOutput>> {
-    let session = session(&request)?;
-    let input = request.input;
-    expected_owner(&session, input.expected_bucket_owner.as_ref())?;
-    refuse_if(&[
-        (
-            "encryption with the caller's key",
-            input.sse_customer_algorithm.is_some() || input.sse_customer_key.is_some(),
-        ),
-        ("reading by part number", input.part_number.is_some()),
-    ])?;
-    let operation = Operation::GetObject {
-        target: target(&input.bucket, &input.key, input.version_id)?,
-        range: range(input.range),
-        conditions: conditions(input.if_match, input.if_none_match, input.if_modified_since, input.if_unmodified_since),
-    };
-    let answer =
-        gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))?;
-    let Answer::Object(object) = answer else { return Err(mismatch(gate)) };
-    let ObjectAnswer { info, range, body } = *object;
-    let (offset, length) = range.unwrap_or((0, info.size));
-    let with_checksum = input.checksum_mode.is_some() && range.is_none();
-    let checksum = info.checksum.filter(|_| with_checksum);
-    let checksum_type = checksum_type(checksum.as_ref());
-    let sums = Checksums::of(checksum);
-    let held = info.attributes;
-    let output = dto::GetObjectOutput {
-        accept_ranges: Some("bytes".to_owned()),
-        body: Some(StreamingBlob::wrap(Shared::new(body))),
-        content_length: i64::try_from(length).ok(),
-        content_range: range.map(|_| format!("bytes {offset}-{}/{}", offset + length - 1, info.size)),
-        e_tag: Some(etag(&info.etag)),
-        last_modified: Some(timestamp(info.modified_ms)),
-        metadata: Some(held.metadata.into_iter().collect()),
-        cache_control: input.response_cache_control.or(held.cache_control),
-        content_disposition: input.response_content_disposition.or(held.content_disposition),
-        content_encoding: input.response_content_encoding.or(held.content_encoding),
-        content_language: input.response_content_language.or(held.content_language),
-        content_type: input.response_content_type.or(held.content_type).or_else(|| Some(OCTETS.to_owned())),
-        version_id: info.version,
-        server_side_encryption: aes256(),
-        checksum_crc32: sums.crc32,
-        checksum_crc32c: sums.crc32c,
-        checksum_crc64nvme: sums.crc64nvme,
-        checksum_sha1: sums.sha1,
-        checksum_sha256: sums.sha256,
-        checksum_type,
-        ..Default::default()
-    };
-    let mut response = labelled(gate, info.label, output);
-    let expires = match input.response_expires {
-        Some(time) => {
-            let mut text = Vec::new();
-            let _written = time.format(dto::TimestampFormat::HttpDate, &mut text);
-            String::from_utf8(text).ok()
-        }
-        None => held.expires,
-    };
-    set_expires(&mut response.headers, expires);
-    Ok(response)
-}
-
 /// The content type of an object that was stored without one (S3).
 const OCTETS: &str = "binary/octet-stream";
 
@@ -153,59 +88,80 @@ fn set_expires(headers: &mut HeaderMap, expires: Option<String>) {
     }
 }
 
+/// GetObject and HeadObject: the same request, the same headers; `$field`s are what one of them answers besides.
+macro_rules! read_object {
+    ($gate:ident, $request:ident, $operation:ident, $output:ident, |$body:ident| { $($field:ident: $value:expr)? }) => {{
+        let session = session(&$request)?;
+        let input = $request.input;
+        expected_owner(&session, input.expected_bucket_owner.as_ref())?;
+        let customer = input.sse_customer_algorithm.is_some() || input.sse_customer_key.is_some();
+        refuse_if(&[
+            ("encryption with the caller's key", customer),
+            ("reading by part number", input.part_number.is_some()),
+        ])?;
+        let since = (input.if_modified_since, input.if_unmodified_since);
+        let operation = Operation::$operation {
+            target: target(&input.bucket, &input.key, input.version_id)?,
+            range: range(input.range),
+            conditions: conditions(input.if_match, input.if_none_match, since.0, since.1),
+        };
+        let answer =
+            $gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))?;
+        let Answer::Object(object) = answer else { return Err(mismatch($gate)) };
+        let ObjectAnswer { info, range, body: $body } = *object;
+        let (offset, length) = range.unwrap_or((0, info.size));
+        let checksum = info.checksum.filter(|_| input.checksum_mode.is_some() && range.is_none());
+        let checksum_type = checksum_type(checksum.as_ref());
+        let sums = Checksums::of(checksum);
+        let held = info.attributes;
+        let output = dto::$output {
+            accept_ranges: Some("bytes".to_owned()),
+            content_length: i64::try_from(length).ok(),
+            content_range: range.map(|_| format!("bytes {offset}-{}/{}", offset + length - 1, info.size)),
+            e_tag: Some(etag(&info.etag)),
+            last_modified: Some(timestamp(info.modified_ms)),
+            metadata: Some(held.metadata.into_iter().collect()),
+            cache_control: input.response_cache_control.or(held.cache_control),
+            content_disposition: input.response_content_disposition.or(held.content_disposition),
+            content_encoding: input.response_content_encoding.or(held.content_encoding),
+            content_language: input.response_content_language.or(held.content_language),
+            content_type: input.response_content_type.or(held.content_type).or_else(|| Some(OCTETS.to_owned())),
+            version_id: info.version,
+            server_side_encryption: aes256(),
+            checksum_crc32: sums.crc32,
+            checksum_crc32c: sums.crc32c,
+            checksum_crc64nvme: sums.crc64nvme,
+            checksum_sha1: sums.sha1,
+            checksum_sha256: sums.sha256,
+            checksum_type,
+            $($field: $value,)?
+            ..Default::default()
+        };
+        let mut response = labelled($gate, info.label, output);
+        let expires = input.response_expires.map_or(held.expires, http_date);
+        set_expires(&mut response.headers, expires);
+        Ok(response)
+    }};
+}
+
+fn http_date(time: dto::Timestamp) -> Option<String> {
+    let mut text = Vec::new();
+    time.format(dto::TimestampFormat::HttpDate, &mut text).ok()?;
+    String::from_utf8(text).ok()
+}
+
+pub(crate) async fn get(
+    gate: &Gate,
+    request: S3Request<dto::GetObjectInput>,
+) -> S3Result<S3Response<dto::GetObjectOutput>> {
+    read_object!(gate, request, GetObject, GetObjectOutput, |body| { body: Some(StreamingBlob::wrap(Shared::new(body))) })
+}
+
 pub(crate) async fn head(
     gate: &Gate,
     request: S3Request<dto::HeadObjectInput>,
 ) -> S3Result<S3Response<dto::HeadObjectOutput>> {
-    let session = session(&request)?;
-    let input = request.input;
-    expected_owner(&session, input.expected_bucket_owner.as_ref())?;
-    refuse_if(&[
-        (
-            "encryption with the caller's key",
-            input.sse_customer_algorithm.is_some() || input.sse_customer_key.is_some(),
-        ),
-        ("reading by part number", input.part_number.is_some()),
-    ])?;
-    let operation = Operation::HeadObject {
-        target: target(&input.bucket, &input.key, input.version_id)?,
-        range: range(input.range),
-        conditions: conditions(input.if_match, input.if_none_match, input.if_modified_since, input.if_unmodified_since),
-    };
-    let answer =
-        gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))?;
-    let Answer::Object(object) = answer else { return Err(mismatch(gate)) };
-    let ObjectAnswer { info, range, .. } = *object;
-    let (offset, length) = range.unwrap_or((0, info.size));
-    let checksum = info.checksum.filter(|_| input.checksum_mode.is_some() && range.is_none());
-    let checksum_type = checksum_type(checksum.as_ref());
-    let sums = Checksums::of(checksum);
-    let held = info.attributes;
-    let output = dto::HeadObjectOutput {
-        accept_ranges: Some("bytes".to_owned()),
-        content_length: i64::try_from(length).ok(),
-        content_range: range.map(|_| format!("bytes {offset}-{}/{}", offset + length - 1, info.size)),
-        e_tag: Some(etag(&info.etag)),
-        last_modified: Some(timestamp(info.modified_ms)),
-        metadata: Some(held.metadata.into_iter().collect()),
-        cache_control: held.cache_control,
-        content_disposition: held.content_disposition,
-        content_encoding: held.content_encoding,
-        content_language: held.content_language,
-        content_type: held.content_type.or_else(|| Some(OCTETS.to_owned())),
-        version_id: info.version,
-        server_side_encryption: aes256(),
-        checksum_crc32: sums.crc32,
-        checksum_crc32c: sums.crc32c,
-        checksum_crc64nvme: sums.crc64nvme,
-        checksum_sha1: sums.sha1,
-        checksum_sha256: sums.sha256,
-        checksum_type,
-        ..Default::default()
-    };
-    let mut response = labelled(gate, info.label, output);
-    set_expires(&mut response.headers, held.expires);
-    Ok(response)
+    read_object!(gate, request, HeadObject, HeadObjectOutput, |_body| {})
 }
 
 pub(crate) fn copy_source(source: &dto::CopySource, conditions: Conditions) -> Result<CopySource, S3Error> {

@@ -6,7 +6,7 @@ use crate::{
 };
 use aws_lc_rs::{
     aead::{AES_256_GCM, LessSafeKey},
-    hmac, rand,
+    rand,
 };
 use std::fmt;
 use zeroize::Zeroizing;
@@ -88,7 +88,6 @@ impl RootKey {
 pub struct PartitionKey {
     secret: Secret,
     erasure_keys: LessSafeKey,
-    file_names: hmac::Key,
 }
 
 impl PartitionKey {
@@ -101,12 +100,7 @@ impl PartitionKey {
     }
 
     fn new(secret: Secret) -> Result<Self, VaultError> {
-        let names = secret.derive("file names", &[])?;
-        Ok(Self {
-            erasure_keys: secret.derive("erasure keys", &[])?.cipher(&AES_256_GCM)?,
-            file_names: hmac::Key::new(hmac::HMAC_SHA256, names.bytes()),
-            secret,
-        })
+        Ok(Self { erasure_keys: secret.derive("erasure keys", &[])?.cipher(&AES_256_GCM)?, secret })
     }
 
     /// The cipher for the pages of one file, such as `catalog`; each file has a key of its own.
@@ -115,14 +109,6 @@ impl PartitionKey {
     /// When the library refuses to derive the key.
     pub fn pages(&self, file: &str) -> Result<PageCipher, VaultError> {
         PageCipher::new(&self.secret.derive("pages", file.as_bytes())?)
-    }
-
-    /// A name of 32 hexadecimal digits for the file that holds `what`, always the same one, which tells
-    /// nobody without the key what that is.
-    #[must_use]
-    pub fn file_name(&self, what: &[u8]) -> String {
-        let digest = hmac::sign(&self.file_names, what);
-        hex::encode(digest.as_ref().split_at_checked(16).map_or(&[][..], |(name, _)| name))
     }
 
     /// Wraps the erasure key of number `id`.

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! root key        one a region, kept by a `RootSeal`
-//!  └ partition key   one a partition; from it are derived the keys for pages, file names, wrapping
+//!  └ partition key   one a partition; from it are derived the keys for pages and wrapping
 //!     └ erasure key     one for a few thousand values; destroying it erases what it wrapped
 //!        └ value key       one for each value
 //! ```
