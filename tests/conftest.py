@@ -14,6 +14,10 @@ from cloud import Cloud, OtherServer, make_bucket  # noqa: E402
 OTHER = os.environ.get("S3_TESTS_AGAINST")  # URL of another S3 server; see README.md
 
 
+def pytest_addoption(parser):
+    parser.addoption("--bless", action="store_true", help="write the README's table of S3's operations anew")
+
+
 def pytest_collection_modifyitems(config, items):
     if OTHER:
         for item in items:

@@ -36,6 +36,7 @@ pub fn run(options: &Options) -> Result<()> {
         // First, so that a machine that cannot run the tests says so before it has built anything.
         let python = virtual_environment(&root)?;
         install_requirements(&root, &python)?;
+        install_file_system(&root)?;
     }
     stage("build fastness", &mut command(&root, cargo(), &["build", "-p", "fastness"]))?;
     if options.only != Some(Only::Clients) {
@@ -82,17 +83,34 @@ pub fn virtual_environment(root: &Path) -> Result<PathBuf> {
             rustix::process::geteuid().is_root(),
             "Python has no virtual environments here: `sudo apt-get install python3-venv`, then start again"
         );
-        let apt = |arguments| {
-            let mut apt = command(root, "apt-get", arguments);
-            apt.env("DEBIAN_FRONTEND", "noninteractive");
-            apt
-        };
-        stage("apt-get update", &mut apt(&["update", "-qq"]))?;
-        stage("apt-get install python3-venv", &mut apt(&["install", "-y", "-qq", "python3-venv"]))?;
+        install_from_debian(root, "python3-venv")?;
         ensure!(can_make(), "python3 still makes no virtual environments, although python3-venv is installed");
     }
     stage("make .venv", &mut command(root, "python3", &["-m", "venv", "--clear", ".venv"]))?;
     Ok(python)
+}
+
+fn install_from_debian(root: &Path, package: &str) -> Result<()> {
+    let apt = |arguments: &[&str]| {
+        let mut apt = command(root, "apt-get", arguments);
+        apt.env("DEBIAN_FRONTEND", "noninteractive");
+        apt
+    };
+    stage("apt-get update", &mut apt(&["update", "-qq"]))?;
+    let install = ["install", "-y", "-qq", "--no-install-recommends", package];
+    stage(&format!("apt-get install {package}"), &mut apt(&install))
+}
+
+/// `s3fs`, the one client that is no Python package. Without it (and without root, who may install it) its test is skipped.
+fn install_file_system(root: &Path) -> Result<()> {
+    if succeeds(&mut command(root, "s3fs", &["--version"])) {
+        return Ok(());
+    }
+    if rustix::process::geteuid().is_root() {
+        return install_from_debian(root, "s3fs");
+    }
+    eprintln!("==> s3fs is not installed, so its test will be skipped: `sudo apt-get install s3fs`");
+    Ok(())
 }
 
 /// Installs the pinned requirements, unless these very ones were installed before.
