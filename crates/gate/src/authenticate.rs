@@ -1,5 +1,6 @@
 //! From a signature to a session. A refusal here is recorded at the region's ceiling: nobody is known yet.
 
+use crate::opened::Opened;
 use crate::record::Draft;
 use crate::{Context, Gate, Reason, Session};
 use fastness_decide::Lookup;
@@ -7,6 +8,7 @@ use fastness_identity::signature::{Claim, Expected, SignatureError, Verified};
 use fastness_identity::{SessionError, Subject};
 use fastness_operation::AccessKeyId;
 use http::request::Parts;
+use std::sync::Arc;
 use time::OffsetDateTime;
 
 /// The services that one port answers, by the name in the signature's scope.
@@ -77,7 +79,7 @@ impl Gate {
         claim: &Claim,
         parts: &Parts,
         body_hash: Option<[u8; 32]>,
-    ) -> Result<(Subject, Verified), Unauthenticated> {
+    ) -> Result<(Arc<Subject>, Verified), Unauthenticated> {
         let unknown = || {
             let service = claim.scope.service.as_str();
             let (code, message) = match service {
@@ -87,12 +89,19 @@ impl Gate {
             Unauthenticated { code, status: 403, message: message.to_owned() }
         };
         let id = AccessKeyId::new(claim.access_key_id.as_str()).map_err(|_| unknown())?;
-        let found = self.store.credential(&Lookup::credential(id)).map_err(|fault| {
+        let failed = |fault: fastness_store::Fault| {
             tracing::error!(%fault, "a credential could not be read");
             internal()
-        })?;
-        let (key, user) = found.ok_or_else(unknown)?;
+        };
         let expected = Expected { region: &self.region, services: &SERVICES, now: OffsetDateTime::now_utc() };
+        // Before the directory is read: what changes meanwhile makes what is kept here void.
+        let epoch = self.store.directory_epoch().map_err(failed)?;
+        if let Some(opened) = self.opened.find(&id, epoch) {
+            let verified = claim.verify_with(parts, |scope| opened.signing(scope), &expected, body_hash)?;
+            return Ok((opened.subject(), verified));
+        }
+        let found = self.store.credential(&Lookup::credential(id)).map_err(failed)?;
+        let (key, user) = found.ok_or_else(unknown)?;
         let verified = claim.verify(parts, key.secret.reveal(), &expected, body_hash)?;
         let subject = Subject::open(self.store.policy(), &self.store.labels(), &key, user.as_ref()).map_err(
             |error| match error {
@@ -101,6 +110,8 @@ impl Gate {
                 error => Unauthenticated { code: "AccessDenied", status: 403, message: error.to_string() },
             },
         )?;
+        let subject = Arc::new(subject);
+        self.opened.keep(Arc::new(Opened::new(epoch, key, Arc::clone(&subject))));
         Ok((subject, verified))
     }
 }

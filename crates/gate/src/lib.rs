@@ -12,6 +12,7 @@
 mod answer;
 mod authenticate;
 mod classification;
+mod opened;
 mod payload;
 mod perform;
 mod record;
@@ -24,10 +25,12 @@ pub use payload::{Expected, ExpectedChecksum, Payload};
 pub use session::{Context, Environment, Session, SystemEnvironment};
 
 use fastness_decide::{admit, bucket_names, decide};
+use fastness_label::Label;
 use fastness_operation::Operation;
 use fastness_store::Store;
 use record::Draft;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// A region's gate. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -35,6 +38,8 @@ pub struct Gate {
     store: Store,
     region: Arc<str>,
     environment: Arc<dyn Environment>,
+    opened: Arc<opened::OpenedLately>,
+    banners: Arc<RwLock<HashMap<Label, Arc<str>>>>,
 }
 
 impl Gate {
@@ -42,7 +47,7 @@ impl Gate {
     #[must_use]
     pub fn new(store: Store, environment: Arc<dyn Environment>) -> Self {
         let region = store.setup().name.into();
-        Self { store, region, environment }
+        Self { store, region, environment, opened: Arc::default(), banners: Arc::default() }
     }
 
     /// The region's name.
@@ -58,8 +63,16 @@ impl Gate {
 
     /// The marking of a label, for whoever renders one.
     #[must_use]
-    pub fn banner(&self, label: fastness_label::Label) -> String {
-        self.store.policy().banner(label)
+    pub fn banner(&self, label: Label) -> Arc<str> {
+        if let Some(banner) = self.banners.read().unwrap_or_else(PoisonError::into_inner).get(&label) {
+            return Arc::clone(banner);
+        }
+        let banner: Arc<str> = self.store.policy().banner(label).into();
+        // Of the region's own labels alone, which are few.
+        if self.store.labels().holds(label) {
+            self.banners.write().unwrap_or_else(PoisonError::into_inner).insert(label, Arc::clone(&banner));
+        }
+        banner
     }
 
     /// The way of every request, after its signature was checked and its wire form parsed.

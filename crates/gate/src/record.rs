@@ -37,7 +37,7 @@ impl Draft {
         let labels = gate.store.labels();
         let mut entry = blank(context);
         entry.key = claimed.chars().take(128).collect();
-        entry.label = gate.banner(labels.ceiling());
+        entry.label = gate.banner(labels.ceiling()).to_string();
         Self { label: labels.ceiling(), entry, recorded: Arc::default() }
     }
 
@@ -49,7 +49,7 @@ impl Draft {
         };
         entry.account = subject.account().map(|account| account.to_string()).unwrap_or_default();
         entry.key = subject.key().to_string();
-        entry.label = gate.banner(subject.session());
+        entry.label = gate.banner(subject.session()).to_string();
         entry.nationality = subject.nationality().unwrap_or_default().to_owned();
         Self { label: subject.session(), entry, recorded: Arc::default() }
     }

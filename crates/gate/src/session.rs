@@ -5,6 +5,7 @@ use fastness_operation::{AccessKeyId, Moment};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -54,19 +55,19 @@ impl Context {
 /// A request whose signature was checked: its subject and its surroundings.
 #[derive(Debug)]
 pub struct Session {
-    subject: Subject,
+    subject: Arc<Subject>,
     context: Context,
     reached_gate: AtomicBool,
 }
 
 impl Session {
-    pub(crate) const fn new(subject: Subject, context: Context) -> Self {
+    pub(crate) const fn new(subject: Arc<Subject>, context: Context) -> Self {
         Self { subject, context, reached_gate: AtomicBool::new(false) }
     }
 
     /// Who asks.
     #[must_use]
-    pub const fn subject(&self) -> &Subject {
+    pub fn subject(&self) -> &Subject {
         &self.subject
     }
 

@@ -49,7 +49,7 @@ pub async fn handle(
     let action = operation.name();
     match gate.handle(session, operation, Payload::none()).await {
         Ok(answer) => {
-            let banner = |label| gate.banner(label);
+            let banner = |label| gate.banner(label).to_string();
             let frame = Frame { region: gate.region(), request_id: &request_id, banner: &banner };
             render(&frame, service, action, page.as_ref(), &answer)
         }

@@ -5,8 +5,9 @@ use crate::records::{self, State};
 use crate::{Chain, Fault};
 use redb::{
     Database, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition,
-    WriteTransaction,
+    TableHandle, WriteTransaction,
 };
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A table from bytes to bytes.
 pub(crate) type Rows = TableDefinition<'static, &'static [u8], &'static [u8]>;
@@ -24,9 +25,13 @@ pub(crate) const DOOMED: Rows = TableDefinition::new("doomed");
 pub(crate) const LOG: TableDefinition<'static, u64, &'static [u8]> = TableDefinition::new("log");
 pub(crate) const STATE: TableDefinition<'static, (), &'static [u8]> = TableDefinition::new("state");
 
-/// A snapshot of one catalog. Lives for a step of one request, at most about a second.
+/// A snapshot of one catalog. Requests share the latest one ([`crate::partition::Partition::read`]); one that a commit
+/// has superseded lives on for the step of a request that holds it, at most about a second.
 pub(crate) struct Reading {
     transaction: ReadTransaction,
+    /// Tables are opened once a snapshot: finding one's root costs as much as finding a row in it.
+    rows: Mutex<Vec<Arc<ReadRows>>>,
+    inline: OnceLock<ReadOnlyTable<u64, &'static [u8]>>,
 }
 
 /// Rows of a snapshot.
@@ -34,16 +39,29 @@ pub(crate) type ReadRows = ReadOnlyTable<&'static [u8], &'static [u8]>;
 
 impl Reading {
     pub(crate) fn begin(database: &Database) -> Result<Self, Fault> {
-        Ok(Self { transaction: database.begin_read()? })
+        Ok(Self { transaction: database.begin_read()?, rows: Mutex::default(), inline: OnceLock::new() })
     }
 
-    pub(crate) fn rows(&self, table: Rows) -> Result<ReadRows, Fault> {
-        Ok(self.transaction.open_table(table)?)
+    pub(crate) fn rows(&self, table: Rows) -> Result<Arc<ReadRows>, Fault> {
+        let mut open = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(rows) = open.iter().find(|rows| rows.name() == table.name()) {
+            return Ok(Arc::clone(rows));
+        }
+        let rows = Arc::new(self.transaction.open_table(table)?);
+        open.push(Arc::clone(&rows));
+        Ok(rows)
     }
 
-    pub(crate) fn inline(&self, number: u64) -> Result<Option<Vec<u8>>, Fault> {
-        let table = self.transaction.open_table(INLINE)?;
-        Ok(table.get(number)?.map(|guard| guard.value().to_vec()))
+    /// Hands a small value's sealed bytes to `open`.
+    pub(crate) fn inline<T>(&self, number: u64, open: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, Fault> {
+        let table = match self.inline.get() {
+            Some(table) => table,
+            None => {
+                let table = self.transaction.open_table(INLINE)?;
+                self.inline.get_or_init(|| table)
+            }
+        };
+        Ok(table.get(number)?.map(|guard| open(guard.value())))
     }
 
     pub(crate) fn state(&self) -> Result<State, Fault> {
@@ -79,6 +97,8 @@ pub(crate) struct Turn<'t> {
     pub(crate) unlinked: Vec<[u8; 16]>,
     /// Files that the commit makes real.
     pub(crate) settled: Vec<Incoming>,
+    /// Whether it changed the directory.
+    pub(crate) directory_changed: bool,
 }
 
 /// What is left to do with files once a turn's transaction is durable.
@@ -86,6 +106,7 @@ pub(crate) struct Turn<'t> {
 pub(crate) struct Aftermath {
     pub(crate) unlinked: Vec<[u8; 16]>,
     pub(crate) settled: Vec<Incoming>,
+    pub(crate) directory_changed: bool,
 }
 
 /// Begins a transaction that is durable when its commit returns.
@@ -125,6 +146,7 @@ impl<'t> Turn<'t> {
             chain,
             unlinked: Vec::new(),
             settled: Vec::new(),
+            directory_changed: false,
         })
     }
 
@@ -151,7 +173,8 @@ impl<'t> Turn<'t> {
     pub(crate) fn close(mut self) -> Result<Aftermath, Fault> {
         let state = records::encode(&self.state)?;
         self.state_row.insert((), state.as_slice())?;
-        Ok(Aftermath { unlinked: self.unlinked, settled: self.settled })
+        let Self { unlinked, settled, directory_changed, .. } = self;
+        Ok(Aftermath { unlinked, settled, directory_changed })
     }
 }
 

@@ -92,10 +92,9 @@ impl Content {
             let key = partition.erasure.value_key(piece)?;
             match piece.place {
                 Place::Inline(number) => {
-                    let sealed = slice.reading.inline(number)?;
-                    let sealed = sealed.ok_or_else(|| Fault::Failed("a small value is missing".to_owned()))?;
-                    let plain = key.open_small(&sealed).map_err(|error| Fault::failed("opening a value", error))?;
-                    Ok(Open::Small(Bytes::from(plain)))
+                    let opened = slice.reading.inline(number, |sealed| key.open_small(sealed))?;
+                    let opened = opened.ok_or_else(|| Fault::Failed("a small value is missing".to_owned()))?;
+                    Ok(Open::Small(Bytes::from(opened.map_err(|error| Fault::failed("opening a value", error))?)))
                 }
                 Place::Blob(id) => {
                     let piece = LargePiece {

@@ -9,6 +9,7 @@ use fastness_identity::{Directory, DirectoryChange, DirectoryError, DirectoryFau
 use fastness_label::{Label, Policy};
 use fastness_operation::Operation;
 use redb::ReadableTable;
+use std::sync::Arc;
 
 impl From<DirectoryError> for Fault {
     fn from(error: DirectoryError) -> Self {
@@ -48,20 +49,27 @@ fn list(
     Ok(found)
 }
 
-struct Snapshot(Reading);
+struct Snapshot(Arc<Reading>);
 
 impl Directory for Snapshot {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, DirectoryFault> {
-        get(&self.0.rows(catalog::DIRECTORY).map_err(fault)?, key)
+        get(self.0.rows(catalog::DIRECTORY).map_err(fault)?.as_ref(), key)
     }
     fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<(String, Vec<u8>)>, DirectoryFault> {
-        list(&self.0.rows(catalog::DIRECTORY).map_err(fault)?, prefix, after, limit)
+        list(self.0.rows(catalog::DIRECTORY).map_err(fault)?.as_ref(), prefix, after, limit)
     }
 }
 
 struct Change<'a, 't> {
     turn: &'a mut Turn<'t>,
     dirty: bool,
+}
+
+impl Change<'_, '_> {
+    const fn touch(&mut self) {
+        self.dirty = true;
+        self.turn.directory_changed = true;
+    }
 }
 
 impl Directory for Change<'_, '_> {
@@ -75,12 +83,12 @@ impl Directory for Change<'_, '_> {
 
 impl DirectoryChange for Change<'_, '_> {
     fn put(&mut self, key: &str, value: &[u8]) -> Result<(), DirectoryFault> {
-        self.dirty = true;
+        self.touch();
         self.turn.directory.insert(key.as_bytes(), value).map_err(fault)?;
         Ok(())
     }
     fn remove(&mut self, key: &str) -> Result<(), DirectoryFault> {
-        self.dirty = true;
+        self.touch();
         self.turn.directory.remove(key.as_bytes()).map_err(fault)?;
         Ok(())
     }
@@ -104,8 +112,16 @@ pub(crate) fn held_labels(floor: &Partition, policy: &Policy) -> Result<Vec<Labe
 }
 
 impl Store {
-    fn floor(&self) -> Result<std::sync::Arc<Partition>, Fault> {
+    fn floor(&self) -> Result<Arc<Partition>, Fault> {
         self.partition(self.labels().floor())
+    }
+
+    /// Counts the changes of the directory: what was read of it holds as long as this is the same. Read it first.
+    ///
+    /// # Errors
+    /// A failure.
+    pub fn directory_epoch(&self) -> Result<u64, Fault> {
+        Ok(self.floor()?.directory_epoch())
     }
 
     /// The key that a request claims, and its user, before anybody is known.

@@ -4,12 +4,14 @@
 
 use crate::catalog::{self, ReadRows};
 use crate::fault::no_such_bucket;
-use crate::records::{ObjectRecord, UploadRecord, VersionRecord, decode};
+use crate::records::{UploadRecord, VersionHead, decode};
 use crate::view::{BucketInView, Snapshot};
 use crate::{Fault, Store, keys};
 use fastness_decide::Permit;
 use fastness_label::Label;
 use fastness_operation::{Listing, Operation, VersionId};
+use redb::{AccessGuard, Range};
+use std::sync::Arc;
 
 /// Keys that one page looks at, shown or not: a bound on its time, and on the life of its snapshot.
 pub const KEYS_LOOKED_AT_MAX: usize = 100_000;
@@ -82,29 +84,45 @@ impl ListPage {
 /// One partition's versions of a bucket, walked by key.
 struct Walk {
     slice: usize,
-    rows: ReadRows,
+    rows: Arc<ReadRows>,
     bucket: u64,
-    /// The next key here, if any is left.
-    head: Option<String>,
+    /// What comes after the row at hand.
+    range: Range<'static, &'static [u8], &'static [u8]>,
+    /// The row at hand, if any is left, and its key.
+    head: Option<(String, Row)>,
 }
 
+type Row = (AccessGuard<'static, &'static [u8]>, AccessGuard<'static, &'static [u8]>);
+
+/// Older versions of a key that are walked over one by one before the walk jumps.
+const STEPS_MAX: usize = 8;
+
 impl Walk {
+    fn new(slice: usize, rows: Arc<ReadRows>, bucket: u64) -> Result<Self, Fault> {
+        let range = rows.range::<&[u8]>(..)?;
+        Ok(Self { slice, rows, bucket, range, head: None })
+    }
+
+    fn key(&self) -> Option<&str> {
+        self.head.as_ref().map(|(key, _)| key.as_str())
+    }
+
     /// Goes to the first key at or above a row.
     fn seek(&mut self, row: &[u8]) -> Result<(), Fault> {
+        self.range = self.rows.range::<&[u8]>(row..)?;
+        self.step()
+    }
+
+    /// Goes to the next row, if it is one of the bucket.
+    fn step(&mut self) -> Result<(), Fault> {
         let bucket = self.bucket.to_be_bytes();
-        self.head = match self.rows.range::<&[u8]>(row..)?.next() {
-            None => None,
-            Some(found) => {
-                let (key, _) = found?;
-                let key = key.value();
-                if key.starts_with(&bucket) {
-                    let (key, _) = keys::split(key)
-                        .ok_or_else(|| Fault::Failed("a row of the versions is malformed".to_owned()))?;
-                    Some(key)
-                } else {
-                    None
-                }
+        self.head = match self.range.next().transpose()? {
+            Some(row) if row.0.value().starts_with(&bucket) => {
+                let malformed = || Fault::Failed("a row of the versions is malformed".to_owned());
+                let (key, _) = keys::split(row.0.value()).ok_or_else(malformed)?;
+                Some((key, row))
             }
+            _ => None,
         };
         Ok(())
     }
@@ -125,27 +143,27 @@ impl Walk {
     fn take(
         &mut self,
         key: &str,
-        see: &mut dyn FnMut(usize, VersionRecord) -> Result<bool, Fault>,
+        see: &mut dyn FnMut(usize, VersionHead<'_>) -> Result<bool, Fault>,
     ) -> Result<(), Fault> {
-        let prefix = keys::object(self.bucket, key);
-        let bucket = self.bucket.to_be_bytes();
-        let mut enough = false;
-        for (count, row) in self.rows.range::<&[u8]>(prefix.as_slice()..)?.enumerate() {
-            let (row, value) = row?;
-            let row = row.value();
-            if !row.starts_with(&prefix) {
-                self.head = row.starts_with(&bucket).then(|| keys::split(row).map(|(key, _)| key)).flatten();
-                return Ok(());
-            }
+        let (mut enough, mut passed) = (false, 0);
+        while let Some((found, (_, value))) = &self.head
+            && found == key
+        {
             if !enough {
-                enough = see(self.slice, decode(value.value())?)?;
-            } else if count > 8 {
-                // Many older versions: jump over them.
+                enough = see(self.slice, VersionHead::decode(value.value())?)?;
+            } else if passed == STEPS_MAX {
                 return self.seek_after_key(key);
+            } else {
+                passed += 1;
             }
+            self.step()?;
         }
-        self.head = None;
         Ok(())
+    }
+
+    /// Goes past the key at hand.
+    fn pass(&mut self, key: &str) -> Result<(), Fault> {
+        self.take(key, &mut |_, _| Ok(true))
     }
 }
 
@@ -159,7 +177,7 @@ impl Merge {
         let mut walks = Vec::new();
         for (slice, id) in bucket.ids.iter().enumerate() {
             if let (Some(bucket), Some(rows)) = (*id, snapshot.versions(slice)?) {
-                let mut walk = Walk { slice, rows, bucket, head: None };
+                let mut walk = Walk::new(slice, rows, bucket)?;
                 match &listing.after {
                     // A common prefix as marker: everything folded into it was listed.
                     Some(after) if is_folded(listing, after) && *after >= listing.prefix => {
@@ -179,16 +197,16 @@ impl Merge {
 
     /// The lowest key left, if it is within the prefix.
     fn key(&self, prefix: &str) -> Option<String> {
-        let lowest = self.walks.iter().filter_map(|walk| walk.head.as_ref()).min()?;
-        lowest.starts_with(prefix).then(|| lowest.clone())
+        let lowest = self.walks.iter().filter_map(Walk::key).min()?;
+        lowest.starts_with(prefix).then(|| lowest.to_owned())
     }
 
     fn each_at(&mut self, key: &str, act: impl FnMut(&mut Walk) -> Result<(), Fault>) -> Result<(), Fault> {
-        self.walks.iter_mut().filter(|walk| walk.head.as_deref() == Some(key)).try_for_each(act)
+        self.walks.iter_mut().filter(|walk| walk.key() == Some(key)).try_for_each(act)
     }
 
     fn skip_prefix(&mut self, prefix: &str) -> Result<(), Fault> {
-        let behind = |walk: &&mut Walk| walk.head.as_ref().is_some_and(|head| head.starts_with(prefix));
+        let behind = |walk: &&mut Walk| walk.key().is_some_and(|key| key.starts_with(prefix));
         self.walks.iter_mut().filter(behind).try_for_each(|walk| walk.seek_after_prefix(prefix))
     }
 }
@@ -209,14 +227,13 @@ fn listed(
     snapshot: &Snapshot,
     slice: usize,
     key: &str,
-    id: &str,
-    latest: bool,
-    record: VersionRecord,
+    (latest, topmost_null): (bool, bool),
+    record: &VersionHead<'_>,
 ) -> Option<Listed> {
     let label = snapshot.slices.get(slice)?.partition.label;
-    let content = record.object.map(|ObjectRecord { etag, size, .. }| (etag, size));
-    let (key, version) = (key.to_owned(), id.to_owned());
-    Some(Listed { key, label, version, latest, modified_ms: record.modified_ms, content })
+    let content = record.object.as_ref().map(|object| (object.etag.to_owned(), object.size));
+    let version = if topmost_null { VersionId::NULL } else { record.id }.to_owned();
+    Some(Listed { key: key.to_owned(), label, version, latest, modified_ms: record.modified_ms, content })
 }
 
 impl Store {
@@ -243,17 +260,20 @@ impl Store {
                 break;
             }
             last_key.clone_from(&key);
-            let mut first = None;
+            let (mut seen, mut found) = (false, None);
             merge.each_at(&key, |walk| {
-                if first.is_some() {
-                    return walk.seek_after_key(&key);
+                if seen {
+                    return walk.pass(&key);
                 }
                 walk.take(&key, &mut |slice, record| {
-                    first = Some((slice, record));
+                    seen = true;
+                    if record.object.is_some() {
+                        found = listed(&snapshot, slice, &key, (true, record.null), &record);
+                    }
                     Ok(true)
                 })
             })?;
-            let Some((slice, record)) = first.filter(|(_, record)| record.object.is_some()) else { continue };
+            let Some(found) = found else { continue };
             if page.len() == usize::from(listing.limit) {
                 page.next = page.last().map(|(key, _)| (key, None));
                 break;
@@ -262,8 +282,7 @@ impl Store {
                 page.prefixes.push(prefix.to_owned());
                 merge.skip_prefix(prefix)?;
             } else {
-                let id = if record.null { VersionId::NULL.to_owned() } else { record.id.clone() };
-                page.entries.extend(listed(&snapshot, slice, &key, &id, true, record));
+                page.entries.push(found);
             }
         }
         Ok(page)
@@ -307,11 +326,10 @@ impl Store {
             merge.each_at(&key, |walk| {
                 walk.take(&key, &mut |slice, record| {
                     let topmost_null = record.null && !std::mem::replace(&mut null_seen, true);
-                    let id = if topmost_null { VersionId::NULL.to_owned() } else { record.id.clone() };
                     let latest = seen == 0;
                     seen += 1;
                     if seen > skip && entries.len() <= room {
-                        entries.extend(listed(&snapshot, slice, &key, &id, latest, record));
+                        entries.extend(listed(&snapshot, slice, &key, (latest, topmost_null), &record));
                     }
                     Ok(entries.len() > room)
                 })

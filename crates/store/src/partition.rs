@@ -14,6 +14,7 @@ use fastness_vault::PartitionKey;
 use redb::Database;
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -31,6 +32,12 @@ pub const LAZY_WAIT_MAX: Duration = Duration::from_millis(50);
 /// Room on the disk that only records may use: data is refused before the ledger is.
 pub const RESERVE_LEN: u64 = 16 << 20;
 
+/// How long a caller waits for a place in a full queue.
+const ENQUEUE_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// How old an answer of the disk about its free space may be.
+const ROOM_TIME_MAX: Duration = Duration::from_millis(100);
+
 /// Memory for the pages of one catalog.
 const CACHE_LEN: usize = 32 << 20;
 
@@ -40,8 +47,8 @@ type Work = Box<dyn FnOnce(&mut Turn<'_>) -> Result<After, Fault> + Send>;
 enum Job {
     /// The caller waits for it to be durable.
     Now(Work, After),
-    /// The record of a read: durable within [`LAZY_WAIT_MAX`] and a commit.
-    Lazy(Vec<u8>),
+    /// The first of some records of reads waits: durable within [`LAZY_WAIT_MAX`] and a commit.
+    Noted,
     /// Everything before it is durable when this is answered.
     Flush(After),
 }
@@ -54,8 +61,14 @@ pub(crate) struct Partition {
     key: Arc<PartitionKey>,
     /// Replaced when an error of the disk made the old one unusable.
     database: RwLock<Arc<Database>>,
-    /// Records of reads that no commit has yet. Only the writer's thread takes this lock.
-    unrecorded: Mutex<Vec<Vec<u8>>>,
+    /// The snapshot that requests share until the next commit.
+    snapshot: RwLock<Option<Arc<Reading>>>,
+    /// Counts the commits that changed the directory.
+    directory_epoch: AtomicU64,
+    /// Records of reads that no commit has yet.
+    unrecorded: Mutex<Notes>,
+    /// What the disk had free, and when that was asked.
+    room: Mutex<(Option<Instant>, u64)>,
     /// Removed values whose files are gone: the next commit takes them off the doomed list.
     forgettable: Mutex<Vec<[u8; 16]>>,
     queue: Mutex<Option<SyncSender<Job>>>,
@@ -66,6 +79,14 @@ impl fmt::Debug for Partition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Partition").field("label", &self.label).finish_non_exhaustive()
     }
+}
+
+/// Records of reads that wait for a commit.
+#[derive(Default)]
+struct Notes {
+    entries: Vec<Vec<u8>>,
+    /// Whether the writer knows that there are some: it is woken once for all that come while it waits.
+    announced: bool,
 }
 
 /// Whether a partition's folder is being made, or has to be there.
@@ -114,7 +135,10 @@ impl Partition {
             pins: Pins::default(),
             key,
             database: RwLock::new(Arc::new(database)),
-            unrecorded: Mutex::new(Vec::new()),
+            snapshot: RwLock::default(),
+            directory_epoch: AtomicU64::new(0),
+            unrecorded: Mutex::default(),
+            room: Mutex::default(),
             forgettable: Mutex::new(Vec::new()),
             queue: Mutex::new(Some(sender)),
             writer: Mutex::new(None),
@@ -138,9 +162,43 @@ impl Partition {
         Arc::clone(&self.database.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A snapshot of what is committed.
-    pub(crate) fn read(&self) -> Result<Reading, Fault> {
-        Reading::begin(&self.database())
+    /// A snapshot of what is committed. Whatever was acknowledged before this is in it.
+    pub(crate) fn read(&self) -> Result<Arc<Reading>, Fault> {
+        if let Some(reading) = self.snapshot.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            return Ok(Arc::clone(reading));
+        }
+        // Begun under the lock, so that a commit's `supersede` either comes before or takes it away again.
+        let mut slot = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
+        match slot.as_ref() {
+            Some(reading) => Ok(Arc::clone(reading)),
+            None => Ok(Arc::clone(slot.insert(Arc::new(Reading::begin(&self.database())?)))),
+        }
+    }
+
+    /// Ends the life of the shared snapshot: the next request sees what was just committed.
+    fn supersede(&self) {
+        let superseded = self.snapshot.write().unwrap_or_else(PoisonError::into_inner).take();
+        drop(superseded);
+    }
+
+    /// Counts the changes of the directory that this partition holds.
+    pub(crate) fn directory_epoch(&self) -> u64 {
+        self.directory_epoch.load(Ordering::Acquire)
+    }
+
+    /// Takes `size` bytes of the room that the disk has beyond the reserve; the disk itself is asked now and then.
+    pub(crate) fn take_room(&self, size: u64) -> Result<bool, Fault> {
+        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let (asked, free) = &mut *room;
+        if asked.is_none_or(|asked| asked.elapsed() > ROOM_TIME_MAX) || *free < RESERVE_LEN + size {
+            *free = self.disk.free_bytes().map_err(|error| Fault::failed("asking for free space", error))?;
+            *asked = Some(Instant::now());
+        }
+        let fits = *free >= RESERVE_LEN + size;
+        if fits {
+            *free -= size;
+        }
+        Ok(fits)
     }
 
     /// Does `work` in the writer's turn, and appends the entry that `record` makes of its outcome, in one commit with
@@ -178,7 +236,32 @@ impl Partition {
 
     /// Appends the record of a read; it is durable within 100 ms.
     pub(crate) async fn note(&self, entry: Vec<u8>) -> Result<(), Fault> {
-        self.enqueue(Job::Lazy(entry)).await
+        let deadline = Instant::now() + ENQUEUE_TIME_MAX;
+        let mut entry = Some(entry);
+        loop {
+            let announce = {
+                // The queue's lock is held: nothing is noted once the writer has been told to end.
+                let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+                if queue.is_none() {
+                    return Err(Fault::Failed("the region is stopping".to_owned()));
+                }
+                let mut notes = self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner);
+                if notes.entries.len() < QUEUE_LEN_MAX {
+                    notes.entries.extend(entry.take());
+                }
+                !std::mem::replace(&mut notes.announced, true)
+            };
+            if announce {
+                self.enqueue(Job::Noted).await?;
+            }
+            if entry.is_none() {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(slow_down());
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     /// Waits until everything queued so far is durable.
@@ -192,7 +275,7 @@ impl Partition {
     }
 
     async fn enqueue(&self, mut job: Job) -> Result<(), Fault> {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + ENQUEUE_TIME_MAX;
         loop {
             let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let Some(queue) = queue else { return Err(Fault::Failed("the region is stopping".to_owned())) };
@@ -203,7 +286,7 @@ impl Partition {
                 }
                 Err(TrySendError::Full(back)) if Instant::now() < deadline => job = back,
                 Err(TrySendError::Full(_)) => {
-                    return Err(Fault::refused(fastness_operation::Code::SlowDown, "Please reduce your request rate."));
+                    return Err(slow_down());
                 }
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -235,6 +318,12 @@ impl Partition {
         let result = self.try_commit(batch, chain, &mut done, &mut failed);
         match result {
             Ok(aftermath) => {
+                // INVARIANT: whoever is told of the commit below finds it in the next snapshot, and no session is
+                // opened by what the directory said before it.
+                self.supersede();
+                if aftermath.directory_changed {
+                    self.directory_epoch.fetch_add(1, Ordering::AcqRel);
+                }
                 for after in done {
                     after(Ok(()));
                 }
@@ -244,13 +333,6 @@ impl Partition {
             }
             Err(fault) => {
                 tracing::error!(label = ?self.label, %fault, "a batch was not committed");
-                let mut notes = self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner);
-                let lost = notes.len().saturating_sub(QUEUE_LEN_MAX);
-                if lost > 0 {
-                    tracing::error!(label = ?self.label, lost, "records of reads are lost: the disk refuses them");
-                    notes.drain(..lost);
-                }
-                drop(notes);
                 // INVARIANT: nobody is told of success before this point, and the transaction is gone.
                 for after in done {
                     after(Err(fault.clone()));
@@ -271,20 +353,50 @@ impl Partition {
         failed: &mut Vec<After>,
     ) -> Result<Aftermath, Fault> {
         let mut works = VecDeque::with_capacity(batch.len());
-        let mut notes = self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner);
         for job in batch {
             match job {
                 Job::Now(work, on_failure) => {
                     failed.push(on_failure);
                     works.push_back(work);
                 }
-                Job::Lazy(entry) => notes.push(entry),
+                Job::Noted => {}
                 Job::Flush(after) => done.push(after),
             }
         }
+        let notes = {
+            let mut notes = self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner);
+            notes.announced = false;
+            std::mem::take(&mut notes.entries)
+        };
         if works.is_empty() && notes.is_empty() {
             return Ok(Aftermath::default());
         }
+        let committed = self.commit(works, &notes, chain, done);
+        if committed.is_err() {
+            self.keep(notes);
+        }
+        committed
+    }
+
+    /// Keeps the records of reads that were not committed, before those that came since.
+    fn keep(&self, mut entries: Vec<Vec<u8>>) {
+        let mut notes = self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.append(&mut notes.entries);
+        let lost = entries.len().saturating_sub(QUEUE_LEN_MAX);
+        if lost > 0 {
+            tracing::error!(label = ?self.label, lost, "records of reads are lost: the disk refuses them");
+            entries.drain(..lost);
+        }
+        notes.entries = entries;
+    }
+
+    fn commit(
+        &self,
+        works: VecDeque<Work>,
+        notes: &[Vec<u8>],
+        chain: &dyn Chain,
+        done: &mut Vec<After>,
+    ) -> Result<Aftermath, Fault> {
         let database = self.database();
         let transaction = catalog::begin(&database)?;
         let aftermath = {
@@ -294,7 +406,7 @@ impl Partition {
                 turn.doomed.remove(id.as_slice())?;
             }
             // Reads that were answered before: their records are kept until a commit has them.
-            for entry in notes.iter() {
+            for entry in notes {
                 turn.append(entry)?;
             }
             for work in works {
@@ -306,7 +418,6 @@ impl Partition {
             aftermath.settled.into_iter().for_each(Incoming::leave);
             return Err(error.into());
         }
-        notes.clear();
         Ok(aftermath)
     }
 
@@ -320,19 +431,28 @@ impl Partition {
         if usable.is_ok() {
             return;
         }
+        self.supersede();
         let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
         match open_database(self.disk.as_ref(), &self.key, Stage::Made) {
-            Ok(database) => *slot = Arc::new(database),
+            Ok(database) => {
+                *slot = Arc::new(database);
+                drop(slot);
+                self.supersede();
+            }
             Err(fault) => tracing::error!(label = ?self.label, %fault, "the catalog could not be opened again"),
         }
     }
+}
+
+fn slow_down() -> Fault {
+    Fault::refused(fastness_operation::Code::SlowDown, "Please reduce your request rate.")
 }
 
 /// Waits for work and takes what is there; records of reads alone wait a little for company.
 fn next_batch(receiver: &Receiver<Job>) -> Option<Vec<Job>> {
     let first = receiver.recv().ok()?;
     let deadline = Instant::now() + LAZY_WAIT_MAX;
-    let mut urgent = !matches!(first, Job::Lazy(_));
+    let mut urgent = !matches!(first, Job::Noted);
     let mut batch = vec![first];
     while batch.len() < BATCH_LEN_MAX {
         let next = if urgent {
@@ -343,7 +463,7 @@ fn next_batch(receiver: &Receiver<Job>) -> Option<Vec<Job>> {
         };
         match next {
             Ok(job) => {
-                urgent |= !matches!(job, Job::Lazy(_));
+                urgent |= !matches!(job, Job::Noted);
                 batch.push(job);
             }
             Err(_) => break,

@@ -5,7 +5,7 @@ use crate::blob::BlobWriter;
 use crate::blobs::Incoming;
 use crate::catalog::Turn;
 use crate::disk::OpenMode;
-use crate::partition::{Partition, RESERVE_LEN};
+use crate::partition::Partition;
 use crate::records::{Piece, Place};
 use crate::{Fault, Store, blobs};
 use aws_lc_rs::digest;
@@ -197,8 +197,7 @@ impl Store {
 }
 
 fn check_room(partition: &Partition, size: u64) -> Result<(), Fault> {
-    let free = partition.disk.free_bytes().map_err(|error| Fault::failed("asking for free space", error))?;
-    if free < RESERVE_LEN + size {
+    if !partition.take_room(size)? {
         let message = "the disk has no room for more data; free some space and try again";
         return Err(Fault::refused(Code::InsufficientStorage, message));
     }

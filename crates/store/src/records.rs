@@ -31,6 +31,30 @@ pub(crate) struct VersionRecord {
     pub(crate) object: Option<ObjectRecord>,
 }
 
+/// The beginning of a [`VersionRecord`], read where it lies: what a listing shows.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct VersionHead<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) null: bool,
+    pub(crate) modified_ms: i64,
+    pub(crate) object: Option<ObjectHead<'a>>,
+}
+
+/// The beginning of an [`ObjectRecord`].
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct ObjectHead<'a> {
+    pub(crate) size: u64,
+    pub(crate) etag: &'a str,
+}
+
+impl<'a> VersionHead<'a> {
+    pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self, Fault> {
+        let (head, _) = postcard::take_from_bytes(bytes)
+            .map_err(|error| Fault::failed("a record of the catalog is malformed", error))?;
+        Ok(head)
+    }
+}
+
 /// What a version that is no delete marker holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ObjectRecord {

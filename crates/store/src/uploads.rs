@@ -16,6 +16,7 @@ use md5::{Digest, Md5};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use redb::ReadableTable;
+use std::sync::Arc;
 
 /// The least bytes of a part that is not the last (S3: 5 MiB).
 pub const PART_LEN_MIN: u64 = 5 << 20;
@@ -132,7 +133,7 @@ impl Store {
         Ok(self.find_upload(permit)?.1.checksum)
     }
 
-    fn find_upload(&self, permit: &Permit) -> Result<(catalog::Reading, UploadRecord), Fault> {
+    fn find_upload(&self, permit: &Permit) -> Result<(Arc<catalog::Reading>, UploadRecord), Fault> {
         let (Operation::UploadPart { bucket: name, key, upload, .. }
         | Operation::UploadPartCopy { bucket: name, key, upload, .. }
         | Operation::ListParts { bucket: name, key, upload, .. }) = permit.operation()

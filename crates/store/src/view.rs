@@ -18,7 +18,7 @@ pub(crate) struct Snapshot {
 /// One partition in a snapshot.
 pub(crate) struct Slice {
     pub(crate) partition: Arc<Partition>,
-    pub(crate) reading: Reading,
+    pub(crate) reading: Arc<Reading>,
 }
 
 /// What a bucket is in a view.
@@ -109,7 +109,7 @@ impl Snapshot {
         for (index, (slice, id)) in self.slices.iter().zip(&bucket.ids).enumerate() {
             let Some(id) = id else { continue };
             let rows = slice.reading.rows(VERSIONS)?;
-            if let Some((sequence, record)) = newest(&rows, *id, key)? {
+            if let Some((sequence, record)) = newest(rows.as_ref(), *id, key)? {
                 let topmost_null = record.null;
                 return Ok(Some(Found { slice: index, sequence, record, topmost_null }));
             }
@@ -142,7 +142,7 @@ impl Snapshot {
         for (index, (slice, id)) in self.slices.iter().zip(&bucket.ids).enumerate() {
             let Some(id) = id else { continue };
             let (nulls, rows) = (slice.reading.rows(catalog::NULLS)?, slice.reading.rows(VERSIONS)?);
-            if let Some((sequence, record)) = null_version(&nulls, &rows, *id, key)? {
+            if let Some((sequence, record)) = null_version(nulls.as_ref(), rows.as_ref(), *id, key)? {
                 return Ok(Some(Found { slice: index, sequence, record, topmost_null: true }));
             }
         }
@@ -153,7 +153,7 @@ impl Snapshot {
     pub(crate) fn has_versions(&self, bucket: &BucketInView) -> Result<bool, Fault> {
         for (slice, id) in self.slices.iter().zip(&bucket.ids) {
             if let Some(id) = id
-                && catalog::first_row(&slice.reading.rows(VERSIONS)?, &keys::object_start(*id, ""))?.is_some()
+                && catalog::first_row(slice.reading.rows(VERSIONS)?.as_ref(), &keys::object_start(*id, ""))?.is_some()
             {
                 return Ok(true);
             }
@@ -162,7 +162,7 @@ impl Snapshot {
     }
 
     /// Rows of versions of one slice.
-    pub(crate) fn versions(&self, slice: usize) -> Result<Option<ReadRows>, Fault> {
+    pub(crate) fn versions(&self, slice: usize) -> Result<Option<Arc<ReadRows>>, Fault> {
         self.slices.get(slice).map(|slice| slice.reading.rows(VERSIONS)).transpose()
     }
 }

@@ -73,6 +73,21 @@ impl Claim {
         expected: &Expected<'_>,
         body_hash: Option<[u8; DIGEST_BYTES]>,
     ) -> Result<Verified, SignatureError> {
+        self.verify_with(parts, |scope| SigningKey::derive(secret, scope), expected, body_hash)
+    }
+
+    /// The same, with a signing key that the caller derived or kept: `key` is asked for that of the claim's scope.
+    ///
+    /// # Errors
+    ///
+    /// As [`Claim::verify`].
+    pub fn verify_with(
+        &self,
+        parts: &Parts,
+        key: impl FnOnce(&Scope) -> SigningKey,
+        expected: &Expected<'_>,
+        body_hash: Option<[u8; DIGEST_BYTES]>,
+    ) -> Result<Verified, SignatureError> {
         self.check_scope(expected)?;
         self.check_freshness(expected.now)?;
         self.check_coverage(parts)?;
@@ -81,7 +96,7 @@ impl Claim {
         let canonical = canonical_request(parts, &self.scope.service, &self.signed_headers, &word)?;
         let timestamp = format_timestamp(self.when);
         let text = string_to_sign(&timestamp, &self.scope, &canonical);
-        let key = SigningKey::derive(secret, &self.scope);
+        let key = key(&self.scope);
         if !key.verifies(text.as_bytes(), &self.signature) {
             return Err(SignatureError::Mismatch);
         }
