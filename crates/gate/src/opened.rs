@@ -3,9 +3,9 @@
 //! What is kept holds as long as the directory is what it was: its epoch is read before the directory, and compared
 //! on each use. Refusals are never kept. A label's keys push out that label's keys alone.
 
+use fastness_identity::Subject;
 use fastness_identity::directory::AccessKey;
 use fastness_identity::signature::{Scope, SigningKey};
-use fastness_identity::Subject;
 use fastness_label::Label;
 use fastness_operation::AccessKeyId;
 use std::collections::HashMap;

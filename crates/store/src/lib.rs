@@ -15,6 +15,7 @@ pub mod disk;
 mod erasure;
 mod fault;
 mod keys;
+mod lanes;
 mod listing;
 mod log;
 mod map;

@@ -8,6 +8,7 @@ use crate::blobs::{Incoming, Pins};
 use crate::catalog::{self, Aftermath, Reading, Turn};
 use crate::disk::{Disk, OpenMode};
 use crate::erasure::ErasureKeys;
+use crate::lanes::Lanes;
 use crate::{Chain, Fault, pages};
 use fastness_label::Label;
 use fastness_vault::PartitionKey;
@@ -58,6 +59,7 @@ pub(crate) struct Partition {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) erasure: ErasureKeys,
     pub(crate) pins: Pins,
+    pub(crate) lanes: Lanes,
     key: Arc<PartitionKey>,
     /// Replaced when an error of the disk made the old one unusable.
     database: RwLock<Arc<Database>>,
@@ -133,6 +135,7 @@ impl Partition {
             erasure: ErasureKeys::new(disk.clone(), Arc::clone(&key)),
             disk,
             pins: Pins::default(),
+            lanes: Lanes::default(),
             key,
             database: RwLock::new(Arc::new(database)),
             snapshot: RwLock::default(),

@@ -14,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 use fastness_decide::Permit;
 use fastness_operation::{Checksum, ChecksumAlgorithm, Code, Operation};
 use futures_util::{Stream, StreamExt};
-use md5::{Digest, Md5};
+use md5_many::Md5State;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,12 +82,6 @@ pub(crate) fn place(turn: &mut Turn<'_>, draft: Option<Draft>) -> Result<Vec<Pie
     Ok(vec![Piece { size, erasure, key, place }])
 }
 
-/// The digests that are computed as a value passes.
-struct Digests {
-    md5: Md5,
-    checksum: Option<ChecksumHasher>,
-}
-
 /// One of S3's checksums, running.
 pub enum ChecksumHasher {
     /// A cyclic redundancy check.
@@ -134,23 +128,6 @@ impl ChecksumHasher {
     }
 }
 
-impl Digests {
-    fn new(algorithm: Option<ChecksumAlgorithm>) -> Self {
-        Self { md5: Md5::new(), checksum: algorithm.map(ChecksumHasher::new) }
-    }
-
-    fn update(&mut self, bytes: &[u8]) {
-        self.md5.update(bytes);
-        if let Some(checksum) = &mut self.checksum {
-            checksum.update(bytes);
-        }
-    }
-
-    fn finish(self) -> ([u8; 16], Option<Checksum>) {
-        (self.md5.finalize().into(), self.checksum.map(ChecksumHasher::finish))
-    }
-}
-
 impl Store {
     /// Receives a value into the session's own partition. The stream's own error ends it, and nothing is left.
     ///
@@ -177,13 +154,16 @@ impl Store {
         while let Some(chunk) = next_chunk(&mut stream).await {
             let chunk = chunk?;
             if small.len() + chunk.len() > INLINE_LEN_MAX {
-                return receive_large(partition, vec![small.freeze(), chunk], stream, algorithm).await;
+                return receive_large(partition, [small.freeze(), chunk], stream, algorithm).await;
             }
             small.extend_from_slice(&chunk);
         }
-        let mut digests = Digests::new(algorithm);
-        digests.update(&small);
-        let (md5, checksum) = digests.finish();
+        let md5 = md5_many::md5(&small);
+        let checksum = algorithm.map(|algorithm| {
+            let mut hasher = ChecksumHasher::new(algorithm);
+            hasher.update(&small);
+            hasher.finish()
+        });
         let size = small.len() as u64;
         if small.is_empty() {
             return Ok(Received { size, md5, checksum, draft: None });
@@ -211,7 +191,7 @@ struct Writing {
     id: [u8; 16],
     file: Incoming,
     writer: BlobWriter,
-    digests: Digests,
+    checksum: Option<ChecksumHasher>,
     erasure: u64,
     key: Vec<u8>,
     size: u64,
@@ -226,17 +206,17 @@ impl Writing {
         let target = partition.disk.open(&name, OpenMode::CreateNew).map_err(|error| disk_fault(&error))?;
         let file = Incoming::new(Arc::clone(partition), id);
         let writer = BlobWriter::new(target, &key).map_err(|error| disk_fault(&error))?;
-        let digests = Digests::new(algorithm);
+        let checksum = algorithm.map(ChecksumHasher::new);
         let partition = Arc::clone(partition);
-        Ok(Self { partition, id, file, writer, digests, erasure, key: wrapped, size: 0, checked: 0 })
+        Ok(Self { partition, id, file, writer, checksum, erasure, key: wrapped, size: 0, checked: 0 })
     }
 
-    fn push(mut self, chunks: Vec<Bytes>) -> Result<Self, Fault> {
-        for chunk in chunks {
-            self.digests.update(&chunk);
-            self.size += chunk.len() as u64;
-            self.writer.push(&chunk).map_err(|error| disk_fault(&error))?;
+    fn push(mut self, step: &[u8]) -> Result<Self, Fault> {
+        if let Some(checksum) = &mut self.checksum {
+            checksum.update(step);
         }
+        self.size += step.len() as u64;
+        self.writer.push(step).map_err(|error| disk_fault(&error))?;
         if self.size >= self.checked + (8 << 20) {
             self.checked = self.size;
             check_room(&self.partition, 8 << 20)?;
@@ -244,14 +224,36 @@ impl Writing {
         Ok(self)
     }
 
-    fn finish(self) -> Result<Received, Fault> {
+    fn finish(self, md5: [u8; 16]) -> Result<Received, Fault> {
         self.writer.finish().map_err(|error| disk_fault(&error))?;
         self.partition.disk.sync_folder("incoming").map_err(|error| disk_fault(&error))?;
-        let (md5, checksum) = self.digests.finish();
+        let checksum = self.checksum.map(ChecksumHasher::finish);
         let content = Sealed::Large(self.id, self.file);
         let draft = Draft { size: self.size, erasure: self.erasure, key: self.key, content };
         Ok(Received { size: self.size, md5, checksum, draft: Some(draft) })
     }
+}
+
+/// A value between two steps: what is written of it, its running MD5, and a buffer for the step after the next.
+type Between = (Writing, Box<Md5State>, BytesMut);
+
+/// Writes and hashes one step, each on a thread of its own.
+async fn step((writing, md5, _): Between, step: Bytes) -> Result<Between, Fault> {
+    let partition = Arc::clone(&writing.partition);
+    let written = step.clone();
+    let (md5, writing) = tokio::join!(
+        partition.lanes.update(md5, step.clone()),
+        blocking(move || {
+            let writing = writing.push(&written);
+            drop(written);
+            writing
+        })
+    );
+    let buffer = step.try_into_mut().map(|mut buffer| {
+        buffer.clear();
+        buffer
+    });
+    Ok((writing?, md5, buffer.unwrap_or_default()))
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
@@ -271,40 +273,53 @@ where
 
 async fn receive_large<S>(
     partition: Arc<Partition>,
-    first: Vec<Bytes>,
+    first: [Bytes; 2],
     mut stream: S,
     algorithm: Option<ChecksumAlgorithm>,
 ) -> Result<Received, Fault>
 where
     S: Stream<Item = Result<Bytes, Fault>> + Unpin + Send,
 {
-    let mut waiting = first;
-    let mut waiting_len: usize = waiting.iter().map(Bytes::len).sum();
-    check_room(&partition, waiting_len as u64)?;
-    let mut size = waiting_len as u64;
+    check_room(&partition, first.iter().map(|chunk| chunk.len() as u64).sum())?;
+    let mut size = 0_u64;
     // While one step is written, the next is read: at most two steps are in memory.
-    let mut writing = tokio::spawn(blocking(move || Writing::begin(&partition, algorithm)));
-    let joined = |result: Result<Result<Writing, Fault>, tokio::task::JoinError>| {
-        result.unwrap_or_else(|error| Err(Fault::failed("writing a value", error)))
-    };
-    while let Some(chunk) = next_chunk(&mut stream).await {
-        let chunk = chunk?;
+    let begin = move || Writing::begin(&partition, algorithm);
+    let mut under_way: Pending = tokio::spawn(async { Ok((blocking(begin).await?, Box::default(), BytesMut::new())) });
+    let mut buffer = BytesMut::with_capacity(STEP_LEN);
+    let mut first = first.into_iter();
+    loop {
+        let mut chunk = match first.next() {
+            Some(chunk) => chunk,
+            None => match next_chunk(&mut stream).await {
+                Some(chunk) => chunk?,
+                None => break,
+            },
+        };
         size += chunk.len() as u64;
         if size > VALUE_LEN_MAX {
             let message = "Your proposed upload exceeds the maximum allowed size";
             return Err(Fault::refused(Code::EntityTooLarge, message));
         }
-        waiting_len += chunk.len();
-        waiting.push(chunk);
-        if waiting_len >= STEP_LEN {
-            let state = joined(writing.await)?;
-            let chunks = std::mem::take(&mut waiting);
-            waiting_len = 0;
-            writing = tokio::spawn(blocking(move || state.push(chunks)));
+        while !chunk.is_empty() {
+            let part = chunk.split_to(chunk.len().min(STEP_LEN - buffer.len()));
+            buffer.extend_from_slice(&part);
+            if buffer.len() == STEP_LEN {
+                let mut between = joined(under_way).await?;
+                let spare = std::mem::take(&mut between.2);
+                let full = std::mem::replace(&mut buffer, spare).freeze();
+                buffer.reserve(STEP_LEN);
+                under_way = tokio::spawn(step(between, full));
+            }
         }
     }
-    let state = joined(writing.await)?;
-    blocking(move || state.push(waiting)?.finish()).await
+    let (writing, md5, _) = step(joined(under_way).await?, buffer.freeze()).await?;
+    blocking(move || writing.finish(md5.finalize())).await
+}
+
+type Pending = tokio::task::JoinHandle<Result<Between, Fault>>;
+
+async fn joined(pending: Pending) -> Result<Between, Fault> {
+    pending.await.unwrap_or_else(|error| Err(Fault::failed("writing a value", error)))
 }
 
 fn disk_fault(error: &std::io::Error) -> Fault {
