@@ -79,7 +79,6 @@ LIMITS = [
     ("PutObject", "storage class STANDARD; `If-Match` and `If-None-Match`"),
     ("GetObject", "ranges and conditions; not by part number"),
     ("CopyObject", "within the region; keeps the source's checksum"),
-    ("DeleteObject", "no conditions"),
     ("PutBucketVersioning", "no MFA delete"),
 ]
 

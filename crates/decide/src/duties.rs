@@ -62,6 +62,9 @@ pub(crate) fn check(subject: &Subject, operation: &Operation, labels: &RegionLab
         | O::HeadObject { .. }
         | O::DeleteObject { .. }
         | O::DeleteObjects { .. }
+        | O::GetObjectTagging { .. }
+        | O::PutObjectTagging { .. }
+        | O::DeleteObjectTagging { .. }
         | O::CopyObject { .. }
         | O::ListObjects { .. }
         | O::ListObjectVersions { .. }

@@ -6,7 +6,7 @@ use fastness_identity::directory::{AccessKey, Account, NewAccount, User};
 use fastness_label::Label;
 use fastness_operation::UploadId;
 use fastness_store::{
-    BucketInfo, Deleted, Fault, ListPage, ManyDeleted, ObjectInfo, PartInfo, PartPage, UploadPage, Written,
+    Annotated, BucketInfo, Deleted, Fault, ListPage, ManyDeleted, ObjectInfo, PartInfo, PartPage, UploadPage, Written,
 };
 use futures_util::stream::BoxStream;
 
@@ -22,6 +22,8 @@ pub enum Answer {
     Object(Box<ObjectAnswer>),
     /// PutObject, CopyObject, CompleteMultipartUpload: what was written, at which label.
     Written(Written, Label),
+    /// GetObjectTagging, PutObjectTagging, DeleteObjectTagging: what is said of the version now.
+    Annotated(Annotated),
     /// DeleteObject.
     Deleted(Deleted),
     /// DeleteObjects.

@@ -126,13 +126,16 @@ fn resources(operation: &Operation) -> Vec<String> {
         format!("{way} {}/{}{}", target.bucket, plain_key(&target.key), version(&target.version))
     };
     match operation {
-        Operation::GetObject { target: object, .. } | Operation::HeadObject { target: object, .. } => {
-            vec![target("read", object)]
-        }
-        Operation::DeleteObject { target: object } => vec![target("write", object)],
-        Operation::DeleteObjects { bucket, objects } => {
-            objects.iter().map(|(key, id)| format!("write {bucket}/{}{}", plain_key(key), version(id))).collect()
-        }
+        Operation::GetObject { target: object, .. }
+        | Operation::HeadObject { target: object, .. }
+        | Operation::GetObjectTagging { target: object } => vec![target("read", object)],
+        Operation::DeleteObject { target: object, .. }
+        | Operation::PutObjectTagging { target: object, .. }
+        | Operation::DeleteObjectTagging { target: object } => vec![target("write", object)],
+        Operation::DeleteObjects { bucket, objects } => objects
+            .iter()
+            .map(|deletion| format!("write {bucket}/{}{}", plain_key(&deletion.key), version(&deletion.version)))
+            .collect(),
         Operation::CopyObject { source, bucket, key, .. } | Operation::UploadPartCopy { source, bucket, key, .. } => {
             vec![target("read", &source.target), format!("write {bucket}/{}", plain_key(key))]
         }

@@ -25,6 +25,8 @@ macro_rules! codes {
 codes! {
     /// The caller may not do this.
     AccessDenied "AccessDenied" 403,
+    /// More tags than an object may have.
+    BadRequest "BadRequest" 400,
     /// A checksum or MD5 that was sent is not that of the bytes that came.
     BadDigest "BadDigest" 400,
     /// Another account's bucket of this name is in view.
@@ -63,6 +65,8 @@ codes! {
     InvalidRange "InvalidRange" 416,
     /// A request that contradicts itself.
     InvalidRequest "InvalidRequest" 400,
+    /// A tag against its rules.
+    InvalidTag "InvalidTag" 400,
     /// A quota of entities is used up.
     LimitExceeded "LimitExceeded" 409,
     /// More than 2 KB of user metadata.

@@ -5,20 +5,22 @@
 //! it, because they are streams. Pure: no input, no output, no clock.
 
 mod code;
+mod extras;
 mod moment;
 mod names;
 mod object;
 mod touch;
 
 pub use code::Code;
+pub use extras::{Extras, Lock, Retention, RetentionMode, TagError, Tags};
 pub use moment::Moment;
 pub use names::{
     AccessKeyId, AccountName, AccountNumber, BucketName, NameError, ObjectKey, PartNumber, UploadId, UserName,
     VersionId,
 };
 pub use object::{
-    Attributes, ByteRange, Checksum, ChecksumAlgorithm, CompletedPart, Conditions, CopySource, EtagCondition, Listing,
-    ObjectTarget, Versioning,
+    Attributes, ByteRange, Checksum, ChecksumAlgorithm, CompletedPart, Conditions, CopySource, Deletion, EtagCondition,
+    Listing, ObjectTarget, Versioning,
 };
 pub use touch::{Resource, Touch, Way};
 
@@ -57,6 +59,7 @@ pub enum Operation {
         bucket: BucketName,
         key: ObjectKey,
         attributes: Attributes,
+        extras: Extras,
         conditions: Conditions,
     },
     GetObject {
@@ -71,16 +74,29 @@ pub enum Operation {
     },
     DeleteObject {
         target: ObjectTarget,
+        conditions: Conditions,
     },
     DeleteObjects {
         bucket: BucketName,
-        objects: Vec<(ObjectKey, Option<VersionId>)>,
+        objects: Vec<Deletion>,
+    },
+    GetObjectTagging {
+        target: ObjectTarget,
+    },
+    PutObjectTagging {
+        target: ObjectTarget,
+        tags: Tags,
+    },
+    DeleteObjectTagging {
+        target: ObjectTarget,
     },
     CopyObject {
         source: CopySource,
         bucket: BucketName,
         key: ObjectKey,
         attributes: Option<Attributes>,
+        tags: Option<Tags>,
+        lock: Lock,
         conditions: Conditions,
     },
     // S3, listings
@@ -97,6 +113,7 @@ pub enum Operation {
         bucket: BucketName,
         key: ObjectKey,
         attributes: Attributes,
+        extras: Extras,
         checksum: Option<ChecksumAlgorithm>,
     },
     UploadPart {
@@ -211,6 +228,9 @@ impl Operation {
             Self::HeadObject { .. } => "HeadObject",
             Self::DeleteObject { .. } => "DeleteObject",
             Self::DeleteObjects { .. } => "DeleteObjects",
+            Self::GetObjectTagging { .. } => "GetObjectTagging",
+            Self::PutObjectTagging { .. } => "PutObjectTagging",
+            Self::DeleteObjectTagging { .. } => "DeleteObjectTagging",
             Self::CopyObject { .. } => "CopyObject",
             Self::ListObjects { .. } => "ListObjects",
             Self::ListObjectVersions { .. } => "ListObjectVersions",

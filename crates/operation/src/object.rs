@@ -128,6 +128,21 @@ pub struct Conditions {
     pub if_modified_since_s: Option<i64>,
     /// `If-Unmodified-Since`, seconds since 1970.
     pub if_unmodified_since_s: Option<i64>,
+    /// `x-amz-if-match-last-modified-time` of a deletion, seconds since 1970.
+    pub if_match_modified_s: Option<i64>,
+    /// `x-amz-if-match-size` of a deletion.
+    pub if_match_size: Option<u64>,
+}
+
+/// One object of a DeleteObjects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deletion {
+    /// The object's key.
+    pub key: ObjectKey,
+    /// The version to remove; none leaves a marker where S3 does.
+    pub version: Option<VersionId>,
+    /// What must hold of the object.
+    pub conditions: Conditions,
 }
 
 /// What a listing asks for.

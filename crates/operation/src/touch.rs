@@ -53,13 +53,16 @@ impl Operation {
             | O::ListObjectVersions { bucket: b, .. }
             | O::ListMultipartUploads { bucket: b, .. } => bucket(Way::Read, b),
             O::ListBuckets => vec![(Way::Read, Resource::OwnBuckets)],
-            O::GetObject { target, .. } | O::HeadObject { target, .. } => {
+            O::GetObject { target, .. } | O::HeadObject { target, .. } | O::GetObjectTagging { target } => {
                 object(Way::Read, &target.bucket, &target.key)
             }
-            O::DeleteObject { target } => object(Way::Write, &target.bucket, &target.key),
-            O::DeleteObjects { bucket, objects } => {
-                objects.iter().map(|(key, _)| (Way::Write, Resource::Object(bucket.clone(), key.clone()))).collect()
+            O::DeleteObject { target, .. } | O::PutObjectTagging { target, .. } | O::DeleteObjectTagging { target } => {
+                object(Way::Write, &target.bucket, &target.key)
             }
+            O::DeleteObjects { bucket, objects } => objects
+                .iter()
+                .map(|deletion| (Way::Write, Resource::Object(bucket.clone(), deletion.key.clone())))
+                .collect(),
             O::CopyObject { source, bucket, key, .. } | O::UploadPartCopy { source, bucket, key, .. } => vec![
                 (Way::Read, Resource::Object(source.target.bucket.clone(), source.target.key.clone())),
                 (Way::Write, Resource::Object(bucket.clone(), key.clone())),

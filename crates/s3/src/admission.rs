@@ -51,11 +51,25 @@ pub(crate) fn check(parts: &Parts) -> Result<(), Unfit> {
         let message = "a part is named by uploadId and partNumber together".to_owned();
         return Err(("InvalidArgument", 400, message));
     }
+    let subresources = OBJECT_SUBRESOURCES.iter().filter(|name| has(name)).count();
+    if level == Level::Object && subresources > 1 {
+        return Err(("InvalidArgument", 400, "Conflicting query string parameters".to_owned()));
+    }
+    // A write names no version; what is said of one does.
+    if parts.method == Method::PUT && has("versionId") && !ANNOTATIONS.iter().any(|name| has(name)) {
+        return Err(not_offered("versionId"));
+    }
     for name in parts.headers.keys() {
-        check_header(parts, level, name, has("partNumber"))?;
+        check_header(parts, level, name, subresources > 0)?;
     }
     check_checksums(parts)
 }
+
+/// What is said of a version: each is changed by a PUT with a body of its own.
+pub(crate) const ANNOTATIONS: [&str; 1] = ["tagging"];
+
+/// Of these a request names one at most.
+const OBJECT_SUBRESOURCES: [&str; 3] = ["tagging", "uploadId", "uploads"];
 
 fn query_names(parts: &Parts) -> Vec<String> {
     let query = parts.uri.query().unwrap_or_default();
@@ -91,6 +105,7 @@ fn query_is_known(method: &Method, level: Level, name: &str) -> bool {
         ("GET", Level::Object) => &[
             "versionId",
             "partNumber",
+            "tagging",
             "uploadId",
             "max-parts",
             "part-number-marker",
@@ -111,9 +126,9 @@ fn query_is_known(method: &Method, level: Level, name: &str) -> bool {
             "response-content-type",
             "response-expires",
         ],
-        ("PUT", Level::Object) => &["uploadId", "partNumber"],
+        ("PUT", Level::Object) => &["uploadId", "partNumber", "tagging", "versionId"],
         ("POST", Level::Object) => &["uploads", "uploadId"],
-        ("DELETE", Level::Object) => &["versionId", "uploadId"],
+        ("DELETE", Level::Object) => &["versionId", "uploadId", "tagging"],
         _ => &[],
     };
     name == "x-id" || known.contains(&name)
@@ -132,8 +147,6 @@ const HEADERS: &[&str] = &[
     "x-amz-decoded-content-length",
     "x-amz-expected-bucket-owner",
     "x-amz-if-match-initiated-time",
-    "x-amz-if-match-last-modified-time",
-    "x-amz-if-match-size",
     "x-amz-metadata-directive",
     "x-amz-mfa",
     "x-amz-mp-object-size",
@@ -153,13 +166,17 @@ const HEADERS: &[&str] = &[
     "x-amz-write-offset-bytes",
 ];
 
-fn check_header(parts: &Parts, level: Level, name: &HeaderName, is_part: bool) -> Result<(), Unfit> {
+fn check_header(parts: &Parts, level: Level, name: &HeaderName, is_subresource: bool) -> Result<(), Unfit> {
     let text = name.as_str();
-    let writes_object = parts.method == Method::PUT && level == Level::Object && !is_part;
+    let at_object = level == Level::Object && !is_subresource;
+    let (writes_object, deletes) =
+        (parts.method == Method::PUT && at_object, parts.method == Method::DELETE && at_object);
     let completes = parts.method == Method::POST && level == Level::Object;
     let reads_object = (parts.method == Method::GET || parts.method == Method::HEAD) && level == Level::Object;
     let fits = match text {
-        "if-match" | "if-none-match" => reads_object || writes_object || completes,
+        "if-match" => reads_object || writes_object || completes || deletes,
+        "if-none-match" => reads_object || writes_object || completes,
+        "x-amz-if-match-last-modified-time" | "x-amz-if-match-size" => deletes,
         "if-modified-since" | "if-unmodified-since" => reads_object,
         "content-range" => false,
         // The trailers of other bodies would go unchecked.
@@ -240,6 +257,12 @@ mod tests {
         check("PUT", "/b/k?partNumber=1", &[], Some("InvalidArgument"));
         check("PUT", "/b/k/", &[("if-none-match", "*"), ("x-amz-meta-a", "b")], None);
         check("DELETE", "/b/k", &[("if-none-match", "*")], no);
+        check("DELETE", "/b/k", &[("if-match", "*"), ("x-amz-if-match-size", "1")], None);
+        check("DELETE", "/b/k?uploadId=1", &[("if-match", "*")], no);
+        check("PUT", "/b/k", &[("x-amz-if-match-size", "1")], no);
+        check("PUT", "/b/k?tagging&versionId=1", &[], None);
+        check("PUT", "/b/k?tagging", &[("if-match", "1")], no);
+        check("PUT", "/b/k?tagging&uploadId=1&partNumber=1", &[], Some("InvalidArgument"));
         check("PUT", "/b/k", &[("x-amz-foo", "1")], no);
         check("PUT", "/b/k", &[("content-range", "bytes 0-1/2")], no);
         check("PUT", "/b/k", &[("x-amz-copy-source-if-match", "1")], no);

@@ -65,7 +65,9 @@ impl Claims {
     pub(crate) fn of(parts: &Parts) -> Result<Self, (&'static str, String)> {
         let query = parts.uri.query().unwrap_or_default();
         let names_part = query.split('&').any(|pair| pair.starts_with("partNumber="));
-        let is_object = parts.method == Method::PUT && (names_part || !query.contains("versioning"));
+        let names = |wanted: &str| query.split('&').any(|pair| pair.split('=').next() == Some(wanted));
+        let has_xml = names("versioning") || crate::admission::ANNOTATIONS.iter().any(|name| names(name));
+        let is_object = parts.method == Method::PUT && (names_part || !has_xml);
         if is_object {
             return Ok(Self::default());
         }

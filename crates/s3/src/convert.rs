@@ -7,6 +7,7 @@ use fastness_identity::signature::TrailerHandle;
 use fastness_label::Label;
 use fastness_operation::{
     Attributes, BucketName, Checksum, ChecksumAlgorithm, Code, Conditions, EtagCondition, NameError, ObjectKey,
+    TagError, Tags,
 };
 use fastness_store::Fault;
 use futures_util::StreamExt;
@@ -46,7 +47,7 @@ pub(crate) fn etag(text: &str) -> ETag {
     ETag::Strong(text.to_owned())
 }
 
-fn condition(condition: ETagCondition) -> EtagCondition {
+pub(crate) fn condition(condition: ETagCondition) -> EtagCondition {
     match condition {
         ETagCondition::Any => EtagCondition::Any,
         ETagCondition::ETag(etag) => EtagCondition::Etag(etag.into_value()),
@@ -64,7 +65,50 @@ pub(crate) fn conditions(
         if_none_match: if_none_match.map(condition),
         if_modified_since_s: if_modified_since.map(seconds),
         if_unmodified_since_s: if_unmodified_since.map(seconds),
+        ..Conditions::default()
     }
+}
+
+/// The conditions of a deletion.
+pub(crate) fn deletion_conditions(
+    if_match: Option<EtagCondition>,
+    modified: Option<Timestamp>,
+    size: Option<i64>,
+) -> Result<Conditions, S3Error> {
+    let below_zero = |_| malformed(S3ErrorCode::InvalidArgument, "a size is not below zero");
+    Ok(Conditions {
+        if_match,
+        if_match_modified_s: modified.map(seconds),
+        if_match_size: size.map(u64::try_from).transpose().map_err(below_zero)?,
+        ..Conditions::default()
+    })
+}
+
+fn tag_error(error: &TagError) -> S3Error {
+    let code = S3ErrorCode::from_bytes(error.code.as_str().as_bytes()).unwrap_or(S3ErrorCode::InvalidTag);
+    let mut refused = malformed(code, error.message);
+    refused.set_status_code(http::StatusCode::BAD_REQUEST);
+    refused
+}
+
+/// The tags of an XML body.
+pub(crate) fn tag_set(tags: Vec<dto::Tag>) -> Result<Tags, S3Error> {
+    let pair = |tag: dto::Tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default());
+    Tags::new(tags.into_iter().map(pair)).map_err(|error| tag_error(&error))
+}
+
+/// `x-amz-tagging`: tags in the form of a query.
+pub(crate) fn tagging(header: Option<&str>) -> Result<Tags, S3Error> {
+    let Some(text) = header else { return Ok(Tags::default()) };
+    let valid = percent_encoding::percent_decode_str(text).decode_utf8().is_ok();
+    let pairs: Vec<(String, String)> = form_urlencoded::parse(text.as_bytes()).into_owned().collect();
+    let mut keys: Vec<&String> = pairs.iter().map(|(key, _)| key).collect();
+    keys.sort();
+    if !valid || keys.windows(2).any(|pair| pair.first() == pair.last()) {
+        let message = "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.";
+        return Err(malformed(S3ErrorCode::InvalidArgument, message));
+    }
+    Tags::new(pairs).map_err(|error| tag_error(&error))
 }
 
 /// Whose bucket the caller expects: another account than the caller's owns nothing that the caller may use.
@@ -129,7 +173,6 @@ macro_rules! refuse_unoffered {
         let grants = [&$input.grant_full_control, &$input.grant_read, &$input.grant_read_acp, &$input.grant_write_acp];
         $crate::convert::refuse_if(&[
             ("granting by ACL", grants.iter().any(|grant| grant.is_some())),
-            ("tagging", $input.tagging.is_some()),
             ("object lock", $input.object_lock_mode.is_some() || $input.object_lock_legal_hold_status.is_some()),
             ("website redirection", $input.website_redirect_location.is_some()),
         ])?;

@@ -5,6 +5,7 @@
 //! `NotImplemented`, never ignored.
 
 mod admission;
+mod annotations;
 mod body;
 mod buckets;
 mod convert;
@@ -178,6 +179,9 @@ operations! {
     copy_object CopyObjectInput CopyObjectOutput => objects::copy;
     delete_object DeleteObjectInput DeleteObjectOutput => objects::delete;
     delete_objects DeleteObjectsInput DeleteObjectsOutput => objects::delete_many;
+    get_object_tagging GetObjectTaggingInput GetObjectTaggingOutput => annotations::tags;
+    put_object_tagging PutObjectTaggingInput PutObjectTaggingOutput => annotations::put_tags;
+    delete_object_tagging DeleteObjectTaggingInput DeleteObjectTaggingOutput => annotations::delete_tags;
     list_objects ListObjectsInput ListObjectsOutput => listings::objects;
     list_objects_v2 ListObjectsV2Input ListObjectsV2Output => listings::objects_v2;
     list_object_versions ListObjectVersionsInput ListObjectVersionsOutput => listings::versions;

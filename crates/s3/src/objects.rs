@@ -1,12 +1,15 @@
 //! The object operations.
 
 use crate::convert::{
-    Checksums, aes256, attributes, bucket, checksum_type, conditions, etag, expected_owner, key, labelled, payload,
-    refuse_if, refuse_unoffered, stated_checksum, timestamp,
+    Checksums, aes256, attributes, bucket, checksum_type, condition, conditions, deletion_conditions, etag,
+    expected_owner, key, labelled, payload, refuse_if, refuse_unoffered, stated_checksum, tagging, timestamp,
 };
 use crate::error::{malformed, mismatch, refused, session};
 use fastness_gate::{Answer, Gate, ObjectAnswer, Payload};
-use fastness_operation::{ByteRange, Conditions, CopySource, NameError, ObjectKey, ObjectTarget, Operation, VersionId};
+use fastness_operation::{
+    ByteRange, Conditions, CopySource, Deletion, EtagCondition, Extras, Lock, NameError, ObjectKey, ObjectTarget,
+    Operation, VersionId,
+};
 use fastness_store::{Deleted, Fault};
 use http::{HeaderMap, HeaderValue};
 use s3s::dto::{self, StreamingBlob};
@@ -15,7 +18,7 @@ use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 /// The most keys of one DeleteObjects (S3).
 const DELETED_MAX: usize = 1000;
 
-fn target(bucket_name: &str, key_name: &str, version: Option<String>) -> Result<ObjectTarget, S3Error> {
+pub(crate) fn target(bucket_name: &str, key_name: &str, version: Option<String>) -> Result<ObjectTarget, S3Error> {
     Ok(ObjectTarget { bucket: bucket(bucket_name)?, key: key(key_name)?, version: version_id(version)? })
 }
 
@@ -51,6 +54,7 @@ pub(crate) async fn put(
         bucket: bucket(&input.bucket)?,
         key: key(&input.key)?,
         attributes: attributes(&headers, input.content_type, input.metadata)?,
+        extras: Extras { tags: tagging(input.tagging.as_deref())?, ..Extras::default() },
         conditions: conditions(input.if_match, input.if_none_match, None, None),
     };
     let answer = gate.handle(&session, operation, payload).await.map_err(|refusal| refused(&session, refusal))?;
@@ -140,6 +144,10 @@ macro_rules! read_object {
         let mut response = labelled($gate, info.label, output);
         let expires = input.response_expires.map_or(held.expires, http_date);
         set_expires(&mut response.headers, expires);
+        // Of the two answers the library knows the number of tags in one alone.
+        if !info.extras.tags.is_empty() {
+            response.headers.insert("x-amz-tagging-count", HeaderValue::from(info.extras.tags.len()));
+        }
         Ok(response)
     }};
 }
@@ -197,7 +205,6 @@ pub(crate) async fn copy(
     let customer = [&input.sse_customer_algorithm, &input.copy_source_sse_customer_algorithm];
     refuse_if(&[
         ("encryption with the caller's key", customer.iter().any(|algorithm| algorithm.is_some())),
-        ("tagging", input.tagging_directive.is_some_and(|way| way.as_str() != "COPY")),
         ("another checksum than the source's", input.checksum_algorithm.is_some()),
     ])?;
     let source = copy_source(
@@ -214,12 +221,19 @@ pub(crate) async fn copy(
         None | Some("COPY") => None,
         Some(_) => return Err(malformed(S3ErrorCode::InvalidArgument, "Unknown metadata directive.")),
     };
+    let tags = match input.tagging_directive.as_ref().map(dto::TaggingDirective::as_str) {
+        Some("REPLACE") => Some(tagging(input.tagging.as_deref())?),
+        None | Some("COPY") => None,
+        Some(_) => return Err(malformed(S3ErrorCode::InvalidArgument, "Unknown tagging directive.")),
+    };
     let named_version = source.target.version.clone();
     let operation = Operation::CopyObject {
         source,
         bucket: bucket(&input.bucket)?,
         key: key(&input.key)?,
         attributes: replaced,
+        tags,
+        lock: Lock::default(),
         conditions: copy_conditions(&headers)?,
     };
     let answer =
@@ -254,14 +268,12 @@ pub(crate) async fn delete(
     let session = session(&request)?;
     let input = request.input;
     expected_owner(&session, input.expected_bucket_owner.as_ref())?;
-    refuse_if(&[
-        (
-            "conditional deletion",
-            input.if_match.is_some() || input.if_match_size.is_some() || input.if_match_last_modified_time.is_some(),
-        ),
-        ("MFA delete", input.mfa.is_some()),
-    ])?;
-    let operation = Operation::DeleteObject { target: target(&input.bucket, &input.key, input.version_id)? };
+    refuse_if(&[("MFA delete", input.mfa.is_some())])?;
+    let if_match = input.if_match.map(condition);
+    let operation = Operation::DeleteObject {
+        target: target(&input.bucket, &input.key, input.version_id)?,
+        conditions: deletion_conditions(if_match, input.if_match_last_modified_time, input.if_match_size)?,
+    };
     let answer =
         gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))?;
     let Answer::Deleted(deleted) = answer else { return Err(mismatch(gate)) };
@@ -280,13 +292,7 @@ pub(crate) async fn delete_many(
     let session = session(&request)?;
     let input = request.input;
     expected_owner(&session, input.expected_bucket_owner.as_ref())?;
-    let conditional = |object: &dto::ObjectIdentifier| {
-        object.e_tag.is_some() || object.last_modified_time.is_some() || object.size.is_some()
-    };
-    refuse_if(&[
-        ("MFA delete", input.mfa.is_some()),
-        ("conditional deletion", input.delete.objects.iter().any(conditional)),
-    ])?;
+    refuse_if(&[("MFA delete", input.mfa.is_some())])?;
     if input.delete.objects.is_empty() || input.delete.objects.len() > DELETED_MAX {
         let message = "The XML you provided was not well-formed or did not validate against our published schema";
         return Err(malformed(S3ErrorCode::MalformedXML, message));
@@ -294,7 +300,12 @@ pub(crate) async fn delete_many(
     let mut objects = Vec::with_capacity(input.delete.objects.len());
     for object in input.delete.objects {
         let key = ObjectKey::new(object.key).map_err(|error: NameError| crate::convert::name_error(error))?;
-        objects.push((key, version_id(object.version_id)?));
+        let etag = object.e_tag.map(|etag| match etag.into_value() {
+            any if any == "*" => EtagCondition::Any,
+            etag => EtagCondition::Etag(etag),
+        });
+        let conditions = deletion_conditions(etag, object.last_modified_time, object.size)?;
+        objects.push(Deletion { key, version: version_id(object.version_id)?, conditions });
     }
     let quiet = input.delete.quiet == Some(true);
     let asked = objects.clone();
@@ -303,7 +314,7 @@ pub(crate) async fn delete_many(
         gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))?;
     let Answer::ManyDeleted(outcomes) = answer else { return Err(mismatch(gate)) };
     let (mut deleted, mut errors) = (Vec::new(), Vec::new());
-    for ((key, version), outcome) in asked.into_iter().zip(outcomes) {
+    for (Deletion { key, version, .. }, outcome) in asked.into_iter().zip(outcomes) {
         match outcome {
             Ok(_) if quiet => {}
             Ok(outcome) => deleted.push(one_deleted(&key, version, outcome)),

@@ -2,13 +2,13 @@
 
 use crate::convert::{
     Checksums, Encoding, aes256, algorithm, attributes, bucket, checksum_type, conditions, etag, expected_owner, key,
-    labelled, name_error, payload, refuse_if, refuse_unoffered, stated_checksum, timestamp,
+    labelled, name_error, payload, refuse_if, refuse_unoffered, stated_checksum, tagging, timestamp,
 };
 use crate::error::{malformed, mismatch, refused, session};
 use crate::listings::limit;
 use crate::objects::copy_source;
 use fastness_gate::{Answer, Gate, Payload};
-use fastness_operation::{ByteRange, CompletedPart, Listing, Operation, PartNumber, UploadId};
+use fastness_operation::{ByteRange, CompletedPart, Extras, Listing, Operation, PartNumber, UploadId};
 use s3s::dto;
 use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
 
@@ -35,6 +35,7 @@ pub(crate) async fn create(
         bucket: bucket(&input.bucket)?,
         key: key(&input.key)?,
         attributes: attributes(&headers, input.content_type, input.metadata)?,
+        extras: Extras { tags: tagging(input.tagging.as_deref())?, ..Extras::default() },
         checksum: asked,
     };
     let answer =

@@ -119,17 +119,19 @@ pub(crate) fn begin(database: &Database) -> Result<WriteTransaction, Fault> {
 impl<'t> Turn<'t> {
     pub(crate) fn open(transaction: &'t WriteTransaction, chain: &'t dyn Chain) -> Result<Self, Fault> {
         let state_row = transaction.open_table(STATE)?;
-        let state = match state_row.get(())? {
+        let mut state: State = match state_row.get(())? {
             Some(guard) => records::decode(guard.value())?,
             None => State::new(),
         };
-        if state.format != State::FORMAT {
+        if !(1..=State::FORMAT).contains(&state.format) {
             return Err(Fault::Failed(format!(
-                "the catalog has format {}, this program reads {}",
+                "the catalog has format {}, this program reads 1 to {}",
                 state.format,
                 State::FORMAT
             )));
         }
+        // INVARIANT: a row that an older program would misread is written only with the new number.
+        state.format = State::FORMAT;
         Ok(Self {
             buckets: transaction.open_table(BUCKETS)?,
             bucket_names: transaction.open_table(BUCKET_NAMES)?,

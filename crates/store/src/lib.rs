@@ -5,6 +5,7 @@
 //! only the partitions that it names. A write goes to the session's own partition, in its writer's turn, and commits
 //! together with its ledger entry; what lies below is read by snapshot and never locked.
 
+mod annotations;
 mod blob;
 mod blobs;
 mod buckets;
@@ -27,6 +28,7 @@ mod records;
 mod uploads;
 mod view;
 
+pub use annotations::Annotated;
 pub use buckets::BucketInfo;
 pub use content::Content;
 pub use erasure::VALUES_PER_KEY_MAX;

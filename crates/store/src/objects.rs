@@ -5,13 +5,14 @@ use crate::catalog::Turn;
 use crate::content::Content;
 use crate::fault::{no_such_bucket, no_such_key};
 use crate::receive::Received;
-use crate::records::{BucketRecord, ObjectRecord, Piece, Place, VersionRecord, decode, encode};
+use crate::records::{BucketRecord, Extension, ObjectRecord, Piece, Place, VersionRecord, decode, encode};
 use crate::view::{self, BucketInView, Found, Snapshot};
 use crate::{Fault, Record, Store, keys};
 use fastness_decide::{Bucket, Permit};
 use fastness_label::Label;
 use fastness_operation::{
-    Attributes, Checksum, Code, Conditions, Moment, ObjectKey, ObjectTarget, Operation, VersionId, Versioning,
+    Attributes, Checksum, Code, Conditions, Deletion, Extras, Moment, ObjectKey, ObjectTarget, Operation, VersionId,
+    Versioning,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -32,6 +33,8 @@ pub struct ObjectInfo {
     pub attributes: Attributes,
     /// The checksum kept with it.
     pub checksum: Option<Checksum>,
+    /// Tags, retention, legal hold.
+    pub extras: Extras,
     /// What `x-amz-version-id` says, if anything.
     pub version: Option<String>,
 }
@@ -66,6 +69,7 @@ pub(crate) struct NewObject {
     pub(crate) size: u64,
     pub(crate) attributes: Attributes,
     pub(crate) checksum: Option<Checksum>,
+    pub(crate) extension: Extension,
 }
 
 /// The id of a version: its sequence, which finds it, and 64 random bits.
@@ -93,6 +97,21 @@ fn check_write(conditions: &Conditions, latest: Option<&VersionRecord>) -> Resul
         }
     }
     Ok(())
+}
+
+/// Whether a deletion's conditions hold for the version that it names. As S3: what is not there has no size and no
+/// time, and its deletion succeeds; its ETag matches nothing.
+fn check_delete(conditions: &Conditions, current: Option<&VersionRecord>) -> Result<(), Fault> {
+    let Some((record, object)) = current.and_then(|record| Some((record, record.object.as_ref()?))) else {
+        return if conditions.if_match.is_some() { Err(no_such_key()) } else { Ok(()) };
+    };
+    let etag = conditions.if_match.as_ref().is_none_or(|wanted| wanted.matches(&object.etag));
+    let size = conditions.if_match_size.is_none_or(|size| size == object.size);
+    let modified_s = record.modified_ms.div_euclid(1000);
+    if etag && size && conditions.if_match_modified_s.is_none_or(|wanted| wanted == modified_s) {
+        return Ok(());
+    }
+    Err(Fault::refused(Code::PreconditionFailed, "At least one of the pre-conditions you specified did not hold"))
 }
 
 /// Whether a read's conditions hold (RFC 9110, section 13.2.2).
@@ -160,7 +179,7 @@ fn insert_version(
     own: &BucketRecord,
     key: &ObjectKey,
     moment: &Moment,
-    object: Option<ObjectRecord>,
+    (object, extension): (Option<ObjectRecord>, Extension),
 ) -> Result<VersionRecord, Fault> {
     let null = own.versioning != Versioning::Enabled;
     if null {
@@ -168,7 +187,7 @@ fn insert_version(
     }
     let sequence = turn.next_sequence();
     let id = version_id(sequence, &mut StdRng::from_seed(moment.seed));
-    let record = VersionRecord { id, null, modified_ms: moment.now_ms, object };
+    let record = VersionRecord { id, null, modified_ms: moment.now_ms, object, extension };
     turn.versions.insert(keys::version(own.id, key.as_str(), sequence).as_slice(), encode(&record)?.as_slice())?;
     if null {
         turn.nulls.insert(keys::object(own.id, key.as_str()).as_slice(), sequence.to_be_bytes().as_slice())?;
@@ -194,6 +213,40 @@ fn latest_below(below: &Snapshot, bucket: &Bucket, key: &ObjectKey) -> Result<Op
     }
 }
 
+/// The latest version of a key in the session's view, as its turn sees it.
+pub(crate) fn latest_in_turn(
+    turn: &Turn<'_>,
+    below: &Snapshot,
+    bucket: &Bucket,
+    key: &ObjectKey,
+) -> Result<Option<VersionRecord>, Fault> {
+    let own = match crate::buckets::find_own(turn, bucket)? {
+        Some(own) => view::newest(&turn.versions, own.id, key.as_str())?,
+        None => None,
+    };
+    match own {
+        Some((_, record)) => Ok(Some(record)),
+        None => latest_below(below, bucket, key),
+    }
+}
+
+/// The version of the session's own partition that an id names.
+pub(crate) fn own_version(
+    turn: &Turn<'_>,
+    own: &BucketRecord,
+    key: &ObjectKey,
+    id: &VersionId,
+) -> Result<Option<(u64, VersionRecord)>, Fault> {
+    if id.is_null() {
+        return view::null_version(&turn.nulls, &turn.versions, own.id, key.as_str());
+    }
+    let Some(sequence) = view::sequence_of(id.as_str()) else { return Ok(None) };
+    let row = keys::version(own.id, key.as_str(), sequence);
+    let record: Option<VersionRecord> =
+        turn.versions.get(row.as_slice())?.map(|guard| decode(guard.value())).transpose()?;
+    Ok(record.filter(|record| record.id == id.as_str()).map(|record| (sequence, record)))
+}
+
 /// Where an object is to be written, and what must hold there.
 pub(crate) struct Destination<'a> {
     pub(crate) bucket: &'a Bucket,
@@ -215,21 +268,13 @@ pub(crate) fn put(
 ) -> Result<Written, Fault> {
     let Destination { bucket, key, conditions } = *destination;
     if *conditions != Conditions::default() {
-        let own = match crate::buckets::find_own(turn, bucket)? {
-            Some(own) => view::newest(&turn.versions, own.id, key.as_str())?,
-            None => None,
-        };
-        let latest = match own {
-            Some((_, record)) => Some(record),
-            None => latest_below(below, bucket, key)?,
-        };
-        check_write(conditions, latest.as_ref())?;
+        check_write(conditions, latest_in_turn(turn, below, bucket, key)?.as_ref())?;
     }
     let own = own_record(turn, below, bucket)?;
-    let NewObject { etag, size, attributes, checksum } = new;
+    let NewObject { etag, size, attributes, checksum, extension } = new;
     let pieces = pieces(turn)?;
     let object = ObjectRecord { size, etag: etag.clone(), attributes, checksum: checksum.clone(), pieces };
-    let record = insert_version(turn, &own, key, moment, Some(object))?;
+    let record = insert_version(turn, &own, key, moment, (Some(object), extension))?;
     let version = own_shown_id(&own, &record);
     Ok(Written { etag, modified_ms: moment.now_ms, checksum, version, size })
 }
@@ -262,7 +307,7 @@ fn delete_latest(
             return Ok(Deleted::default());
         }
     }
-    let marker = insert_version(turn, &own, key, moment, None)?;
+    let marker = insert_version(turn, &own, key, moment, (None, Extension::default()))?;
     let version = own_shown_id(&own, &marker);
     Ok(Deleted { version, marker: true })
 }
@@ -274,22 +319,15 @@ fn delete_version(
     bucket: &Bucket,
     key: &ObjectKey,
     id: &VersionId,
+    conditions: &Conditions,
 ) -> Result<Deleted, Fault> {
     let own = crate::buckets::find_own(turn, bucket)?;
     let mine = match &own {
-        Some(own) if id.is_null() => view::null_version(&turn.nulls, &turn.versions, own.id, key.as_str())?,
-        Some(own) => match view::sequence_of(id.as_str()) {
-            Some(sequence) => {
-                let row = keys::version(own.id, key.as_str(), sequence);
-                let record: Option<VersionRecord> =
-                    turn.versions.get(row.as_slice())?.map(|guard| decode(guard.value())).transpose()?;
-                record.filter(|record| record.id == id.as_str()).map(|record| (sequence, record))
-            }
-            None => None,
-        },
+        Some(own) => own_version(turn, own, key, id)?,
         None => None,
     };
     if let (Some(own), Some((sequence, record))) = (&own, mine) {
+        check_delete(conditions, Some(&record))?;
         remove_version(turn, (own.id, key), sequence, &record)?;
         return Ok(Deleted { version: Some(id.as_str().to_owned()), marker: record.object.is_none() });
     }
@@ -303,6 +341,7 @@ fn delete_version(
         let message = "the version is at a lower label; delete it there, from a session at that label";
         return Err(Fault::refused(Code::AccessDenied, message));
     }
+    check_delete(conditions, None)?;
     // As S3: deleting what is not there succeeds.
     Ok(Deleted { version: Some(id.as_str().to_owned()), marker: false })
 }
@@ -311,12 +350,17 @@ fn delete(
     turn: &mut Turn<'_>,
     below: &Snapshot,
     bucket: &Bucket,
-    (key, version): (&ObjectKey, Option<&VersionId>),
+    Deletion { key, version, conditions }: &Deletion,
     moment: &Moment,
 ) -> Result<Deleted, Fault> {
     match version {
-        None => delete_latest(turn, below, bucket, key, moment),
-        Some(id) => delete_version(turn, below, bucket, key, id),
+        None => {
+            if *conditions != Conditions::default() {
+                check_delete(conditions, latest_in_turn(turn, below, bucket, key)?.as_ref())?;
+            }
+            delete_latest(turn, below, bucket, key, moment)
+        }
+        Some(id) => delete_version(turn, below, bucket, key, id, conditions),
     }
 }
 
@@ -332,7 +376,7 @@ impl Store {
         &self,
         permit: &Permit,
         mut received: Received,
-        attributes: Attributes,
+        (attributes, extras): (Attributes, Extras),
         moment: Moment,
         record: Record<Written>,
     ) -> Result<Written, Fault> {
@@ -350,6 +394,7 @@ impl Store {
             size: received.size,
             attributes,
             checksum: received.checksum.clone(),
+            extension: Extension { extras, ..Extension::default() },
         };
         let work = move |turn: &mut Turn<'_>| {
             let place = |turn: &mut Turn<'_>| crate::receive::place(turn, draft);
@@ -390,14 +435,7 @@ impl Store {
         let found = find(&snapshot, &bucket, target)?;
         let version = found.shown_id(bucket.top.versioning);
         let slice = snapshot.slices.get(found.slice).ok_or_else(no_such_key)?;
-        let Some(object) = found.record.object else {
-            let (code, message) = match &target.version {
-                Some(_) => (Code::MethodNotAllowed, "The specified method is not allowed against this resource."),
-                None => (Code::NoSuchKey, "The specified key does not exist."),
-            };
-            let marker = Some(version.unwrap_or_else(|| VersionId::NULL.to_owned()));
-            return Err(Fault::Refused { code, message: message.to_owned(), marker });
-        };
+        let Some(object) = found.record.object else { return Err(is_marker(target, version)) };
         let info = ObjectInfo {
             label: slice.partition.label,
             size: object.size,
@@ -405,6 +443,7 @@ impl Store {
             modified_ms: found.record.modified_ms,
             attributes: object.attributes,
             checksum: object.checksum,
+            extras: found.record.extension.extras,
             version,
         };
         check_read(conditions, &info).map_err(|fault| match (permit.operation(), fault) {
@@ -438,12 +477,14 @@ impl Store {
         moment: Moment,
         record: Record<Deleted>,
     ) -> Result<Deleted, Fault> {
-        let Operation::DeleteObject { target } = permit.operation() else { return Err(Fault::mismatch()) };
-        let (store, view, target) = (self.clone(), permit.view().clone(), target.clone());
-        let bucket = permit.bucket(&target.bucket).cloned().ok_or_else(no_such_bucket)?;
+        let Operation::DeleteObject { target, conditions } = permit.operation() else { return Err(Fault::mismatch()) };
+        let (store, view) = (self.clone(), permit.view().clone());
+        let ObjectTarget { bucket, key, version } = target.clone();
+        let bucket = permit.bucket(&bucket).cloned().ok_or_else(no_such_bucket)?;
+        let deletion = Deletion { key, version, conditions: conditions.clone() };
         let work = move |turn: &mut Turn<'_>| {
             let below = store.below(&view)?;
-            delete(turn, &below, &bucket, (&target.key, target.version.as_ref()), &moment)
+            delete(turn, &below, &bucket, &deletion, &moment)
         };
         self.own(permit)?.turn(work, record).await
     }
@@ -467,9 +508,9 @@ impl Store {
             let below = store.below(&view)?;
             let mut rng = StdRng::from_seed(moment.seed);
             let mut outcomes = Vec::with_capacity(objects.len());
-            for (key, version) in &objects {
+            for deletion in &objects {
                 let moment = Moment { seed: rng.random(), ..moment };
-                match delete(turn, &below, &bucket, (key, version.as_ref()), &moment) {
+                match delete(turn, &below, &bucket, deletion, &moment) {
                     Err(Fault::Failed(text)) => return Err(Fault::Failed(text)),
                     Err(fault @ Fault::Refused { code: Code::NoSuchBucket, .. }) => return Err(fault),
                     outcome => outcomes.push(outcome),
@@ -481,7 +522,17 @@ impl Store {
     }
 }
 
-fn find(snapshot: &Snapshot, bucket: &BucketInView, target: &ObjectTarget) -> Result<Found, Fault> {
+/// What a name means that means a delete marker.
+pub(crate) fn is_marker(target: &ObjectTarget, shown: Option<String>) -> Fault {
+    let (code, message) = match &target.version {
+        Some(_) => (Code::MethodNotAllowed, "The specified method is not allowed against this resource."),
+        None => (Code::NoSuchKey, "The specified key does not exist."),
+    };
+    let marker = Some(shown.unwrap_or_else(|| VersionId::NULL.to_owned()));
+    Fault::Refused { code, message: message.to_owned(), marker }
+}
+
+pub(crate) fn find(snapshot: &Snapshot, bucket: &BucketInView, target: &ObjectTarget) -> Result<Found, Fault> {
     match &target.version {
         None => snapshot.latest(bucket, target.key.as_str())?.ok_or_else(no_such_key),
         Some(id) => snapshot

@@ -9,6 +9,7 @@ use crate::catalog::{self, Aftermath, Reading, Turn};
 use crate::disk::{Disk, OpenMode};
 use crate::erasure::ErasureKeys;
 use crate::lanes::Lanes;
+use crate::records::State;
 use crate::{Chain, Fault, pages};
 use fastness_label::Label;
 use fastness_vault::PartitionKey;
@@ -124,7 +125,8 @@ impl Partition {
         disk.sync_folder("").map_err(|error| Fault::failed("syncing a folder", error))?;
         let key = Arc::new(key);
         let database = open_database(disk.as_ref(), &key, stage)?;
-        if Reading::begin(&database)?.state().is_err() {
+        // A new catalog, or one of an older format: its first turn writes the state.
+        if Reading::begin(&database)?.state().map_or(true, |state| state.format != State::FORMAT) {
             let transaction = catalog::begin(&database)?;
             Turn::open(&transaction, chain.as_ref())?.close()?;
             transaction.commit()?;

@@ -1,7 +1,7 @@
 //! What the catalog's rows hold. Written with postcard; `docs/formats/catalog.md` describes them.
 
 use crate::Fault;
-use fastness_operation::{Attributes, Checksum, ChecksumAlgorithm, Versioning};
+use fastness_operation::{Attributes, Checksum, ChecksumAlgorithm, Extras, Versioning};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -18,8 +18,9 @@ pub(crate) struct BucketRecord {
     pub(crate) versioning: Versioning,
 }
 
-/// One version of an object, or a delete marker.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// One version of an object, or a delete marker. In its row the extension stands behind the rest, and is left out when
+/// it says nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct VersionRecord {
     /// 32 hexadecimal digits: the partition's sequence, then 64 random bits.
     pub(crate) id: String,
@@ -29,6 +30,39 @@ pub(crate) struct VersionRecord {
     pub(crate) modified_ms: i64,
     /// The object; nothing in a delete marker.
     pub(crate) object: Option<ObjectRecord>,
+    /// What catalog format 2 added.
+    pub(crate) extension: Extension,
+}
+
+/// What may be kept with a version since catalog format 2.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Extension {
+    /// Tags, retention, legal hold.
+    pub(crate) extras: Extras,
+    /// The parts of an object that was uploaded in parts.
+    pub(crate) parts: Vec<StoredPart>,
+    /// Whether the content is sealed under the caller's key, too, and how that key is recognised.
+    pub(crate) customer: Option<CustomerSeal>,
+}
+
+/// A part of a finished object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredPart {
+    /// The number it was uploaded under.
+    pub(crate) number: u16,
+    /// Bytes of content.
+    pub(crate) size: u64,
+    /// Its checksum in base64, by the object's algorithm.
+    pub(crate) checksum: Option<String>,
+}
+
+/// How a caller's key is recognised; the key itself is never kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CustomerSeal {
+    /// Random, for this object or upload alone.
+    pub(crate) salt: [u8; 16],
+    /// A keyed digest of the salt under the caller's key.
+    pub(crate) digest: [u8; 32],
 }
 
 /// The beginning of a [`VersionRecord`], read where it lies: what a listing shows.
@@ -92,8 +126,8 @@ pub(crate) enum Place {
     Blob([u8; 16]),
 }
 
-/// A multipart upload that is not complete.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A multipart upload that is not complete. Its extension stands behind the rest, as a version's does.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UploadRecord {
     /// Its number within the partition.
     pub(crate) number: u64,
@@ -103,6 +137,19 @@ pub(crate) struct UploadRecord {
     pub(crate) attributes: Attributes,
     /// The checksum algorithm asked for, if any.
     pub(crate) checksum: Option<ChecksumAlgorithm>,
+    /// What catalog format 2 added.
+    pub(crate) extension: UploadExtension,
+}
+
+/// What may be kept with an upload since catalog format 2.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct UploadExtension {
+    /// What the finished object will carry.
+    pub(crate) extras: Extras,
+    /// The checksum is to be that of the whole object, not composed of the parts'.
+    pub(crate) full_object: bool,
+    /// The caller's key, if the parts are sealed under it.
+    pub(crate) customer: Option<CustomerSeal>,
 }
 
 /// One part of an upload.
@@ -134,18 +181,98 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// The format this program writes.
-    pub(crate) const FORMAT: u32 = 1;
+    /// The format this program writes. Format 1 lacks the extensions; its rows are read as they are.
+    pub(crate) const FORMAT: u32 = 2;
 
     pub(crate) const fn new() -> Self {
         Self { format: Self::FORMAT, sequence: 1, log_len: 0, log_head: [0; 32] }
     }
 }
 
-pub(crate) fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, Fault> {
-    postcard::to_stdvec(record).map_err(|error| Fault::failed("encoding a record", error))
+/// A record in the form that its row has.
+pub(crate) trait Row: Sized {
+    fn to_row(&self) -> postcard::Result<Vec<u8>>;
+    fn from_row(bytes: &[u8]) -> postcard::Result<Self>;
 }
 
-pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
-    postcard::from_bytes(bytes).map_err(|error| Fault::failed("a record of the catalog is malformed", error))
+impl<T: Serialize + DeserializeOwned> Row for T {
+    fn to_row(&self) -> postcard::Result<Vec<u8>> {
+        postcard::to_stdvec(self)
+    }
+
+    fn from_row(bytes: &[u8]) -> postcard::Result<Self> {
+        postcard::from_bytes(bytes)
+    }
+}
+
+fn extended(mut head: Vec<u8>, extension: &(impl Serialize + Default + PartialEq)) -> postcard::Result<Vec<u8>> {
+    if *extension != Default::default() {
+        head.extend_from_slice(&postcard::to_stdvec(extension)?);
+    }
+    Ok(head)
+}
+
+fn extension<T: DeserializeOwned + Default>(rest: &[u8]) -> postcard::Result<T> {
+    if rest.is_empty() { Ok(T::default()) } else { postcard::from_bytes(rest) }
+}
+
+impl Row for VersionRecord {
+    fn to_row(&self) -> postcard::Result<Vec<u8>> {
+        let Self { id, null, modified_ms, object, extension } = self;
+        extended(postcard::to_stdvec(&(id, null, modified_ms, object))?, extension)
+    }
+
+    fn from_row(bytes: &[u8]) -> postcard::Result<Self> {
+        let ((id, null, modified_ms, object), rest) = postcard::take_from_bytes(bytes)?;
+        Ok(Self { id, null, modified_ms, object, extension: extension(rest)? })
+    }
+}
+
+impl Row for UploadRecord {
+    fn to_row(&self) -> postcard::Result<Vec<u8>> {
+        let Self { number, initiated_ms, attributes, checksum, extension } = self;
+        extended(postcard::to_stdvec(&(number, initiated_ms, attributes, checksum))?, extension)
+    }
+
+    fn from_row(bytes: &[u8]) -> postcard::Result<Self> {
+        let ((number, initiated_ms, attributes, checksum), rest) = postcard::take_from_bytes(bytes)?;
+        Ok(Self { number, initiated_ms, attributes, checksum, extension: extension(rest)? })
+    }
+}
+
+pub(crate) fn encode<T: Row>(record: &T) -> Result<Vec<u8>, Fault> {
+    record.to_row().map_err(|error| Fault::failed("encoding a record", error))
+}
+
+pub(crate) fn decode<T: Row>(bytes: &[u8]) -> Result<T, Fault> {
+    T::from_row(bytes).map_err(|error| Fault::failed("a record of the catalog is malformed", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fastness_operation::{Lock, Tags};
+
+    #[test]
+    fn an_extension_costs_nothing_until_it_is_there() {
+        let plain = VersionRecord {
+            id: "1".to_owned(),
+            null: true,
+            modified_ms: 7,
+            object: None,
+            extension: Extension::default(),
+        };
+        let row = encode(&plain).unwrap();
+        assert_eq!(row, postcard::to_stdvec(&("1", true, 7_i64, None::<ObjectRecord>)).unwrap());
+        assert_eq!(decode::<VersionRecord>(&row).unwrap(), plain);
+        let tags = Tags::new([("k".to_owned(), "v".to_owned())]).unwrap();
+        let extras = Extras { tags, lock: Lock { retention: None, legal_hold: true } };
+        let more = VersionRecord { extension: Extension { extras, ..Extension::default() }, ..plain };
+        let row = encode(&more).unwrap();
+        assert_eq!(decode::<VersionRecord>(&row).unwrap(), more);
+        for end in 4..row.len() - 1 {
+            let cut = decode::<VersionRecord>(&row[..end]);
+            assert!(end == 4 || cut.is_err(), "{end}");
+        }
+    }
 }

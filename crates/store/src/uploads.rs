@@ -5,7 +5,7 @@ use crate::catalog::{self, Turn};
 use crate::fault::{no_such_bucket, no_such_upload};
 use crate::objects::{Destination, NewObject, Written, drop_pieces, put};
 use crate::receive::{ChecksumHasher, Received, place};
-use crate::records::{PartRecord, UploadRecord, decode, encode};
+use crate::records::{Extension, PartRecord, StoredPart, UploadExtension, UploadRecord, decode, encode};
 use crate::{Fault, Record, Store, keys};
 use base64::Engine;
 use fastness_decide::{Bucket, Permit};
@@ -107,17 +107,18 @@ impl Store {
         moment: Moment,
         record: Record<UploadId>,
     ) -> Result<UploadId, Fault> {
-        let Operation::CreateMultipartUpload { bucket: name, key, checksum, .. } = permit.operation() else {
+        let Operation::CreateMultipartUpload { bucket: name, key, extras, checksum, .. } = permit.operation() else {
             return Err(Fault::mismatch());
         };
         let (store, view, key, checksum) = (self.clone(), permit.view().clone(), key.clone(), *checksum);
+        let extension = UploadExtension { extras: extras.clone(), ..UploadExtension::default() };
         let bucket = permit.bucket(name).cloned().ok_or_else(no_such_bucket)?;
         let work = move |turn: &mut Turn<'_>| {
             let own = own_record(turn, &store.below(&view)?, &bucket)?;
             let number = turn.next_sequence();
             let random: [u8; 24] = StdRng::from_seed(moment.seed).random();
             let id = UploadId::new(format!("{number:016x}{}", hex::encode(random)));
-            let upload = UploadRecord { number, initiated_ms: moment.now_ms, attributes, checksum };
+            let upload = UploadRecord { number, initiated_ms: moment.now_ms, attributes, checksum, extension };
             let row = keys::upload(own.id, key.as_str(), id.as_str());
             turn.uploads.insert(row.as_slice(), encode(&upload)?.as_slice())?;
             Ok(id)
@@ -313,11 +314,18 @@ fn assemble(upload: &UploadRecord, parts: &[(u16, PartRecord)]) -> NewObject {
     for (_, part) in parts {
         md5.update(part.md5);
     }
+    let stored = |(number, part): &(u16, PartRecord)| StoredPart {
+        number: *number,
+        size: part.size,
+        checksum: part.checksum.as_ref().map(|checksum| checksum.value.clone()),
+    };
+    let extras = upload.extension.extras.clone();
     NewObject {
         etag: format!("{}-{}", hex::encode(md5.finalize()), parts.len()),
         size: parts.iter().map(|(_, part)| part.size).sum(),
         attributes: upload.attributes.clone(),
         checksum: upload.checksum.and_then(|algorithm| composite(algorithm, parts)),
+        extension: Extension { extras, parts: parts.iter().map(stored).collect(), customer: None },
     }
 }
 

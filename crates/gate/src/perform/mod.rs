@@ -39,6 +39,11 @@ impl Gate {
                 store.delete_object(permit, moment, record).await.map(Answer::Deleted)
             }
             O::DeleteObjects { .. } => self.delete_objects(permit, moment, draft).await,
+            O::GetObjectTagging { .. } => store.annotations(permit).map(Answer::Annotated),
+            O::PutObjectTagging { .. } | O::DeleteObjectTagging { .. } => {
+                let record = draft.record(|changed: &fastness_store::Annotated| changed.version.clone());
+                store.annotate(permit, record).await.map(Answer::Annotated)
+            }
             O::CopyObject { .. } => self.copy_object(session, permit, draft).await,
             O::ListObjects { .. } => apart(store, permit, Store::list_objects).await.map(Answer::Listing),
             O::ListObjectVersions { .. } => apart(store, permit, Store::list_versions).await.map(Answer::Listing),

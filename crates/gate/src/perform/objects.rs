@@ -4,7 +4,7 @@ use crate::record::{Draft, refused_outcome};
 use crate::{Answer, Gate, ObjectAnswer, Payload, Session, classification};
 use fastness_decide::Permit;
 use fastness_ledger::Outcome;
-use fastness_operation::{ByteRange, Code, Moment, Operation as O};
+use fastness_operation::{ByteRange, Code, Extras, Moment, Operation as O};
 use fastness_store::{Deleted, Fault, ManyDeleted, PartInfo, VALUE_LEN_MAX, Written};
 use futures_util::StreamExt;
 
@@ -20,14 +20,15 @@ impl Gate {
         payload: Payload,
         draft: &Draft,
     ) -> Result<Answer, Fault> {
-        let O::PutObject { attributes, .. } = permit.operation() else { return Err(mismatch()) };
+        let O::PutObject { attributes, extras, .. } = permit.operation() else { return Err(mismatch()) };
         let label = permit.view().session();
         classification::check(self.store.policy(), label, attributes)?;
         let Payload { stream, expected } = payload;
         let received = self.store.receive(permit, stream, expected.algorithm()).await?;
         expected.check(&received)?;
         let moment = session.context().moment;
-        let written = self.store.put_object(permit, received, attributes.clone(), moment, draft.record(made)).await?;
+        let kept = (attributes.clone(), extras.clone());
+        let written = self.store.put_object(permit, received, kept, moment, draft.record(made)).await?;
         Ok(Answer::Written(written, label))
     }
 
@@ -47,7 +48,9 @@ impl Gate {
     }
 
     pub(crate) async fn copy_object(&self, session: &Session, permit: &Permit, draft: &Draft) -> Result<Answer, Fault> {
-        let O::CopyObject { source, bucket, key, attributes, .. } = permit.operation() else { return Err(mismatch()) };
+        let O::CopyObject { source, bucket, key, attributes, tags, lock, .. } = permit.operation() else {
+            return Err(mismatch());
+        };
         let (policy, label) = (self.store.policy(), permit.view().session());
         if let Some(attributes) = attributes {
             classification::check(policy, label, attributes)?;
@@ -71,8 +74,10 @@ impl Gate {
             Some(attributes) => attributes.clone(),
             None => classification::carry(policy, label, info.attributes),
         };
+        // Tags go along unless others are given; a lock never does.
+        let extras = Extras { tags: tags.clone().unwrap_or(info.extras.tags), lock: *lock };
         let moment = session.context().moment;
-        let written = self.store.put_object(permit, received, attributes, moment, draft.record(made)).await?;
+        let written = self.store.put_object(permit, received, (attributes, extras), moment, draft.record(made)).await?;
         Ok(Answer::Written(written, label))
     }
 

@@ -66,6 +66,7 @@ pub struct Content {
     pub digest: Digest,
     pub classification: Option<&'static str>,
     pub metadata: usize,
+    pub tagged: bool,
 }
 
 /// One request.
@@ -81,7 +82,10 @@ pub enum Action {
     Put(Place, Content, Condition),
     Get(Place, Version, Option<&'static str>, Condition),
     Head(Place, Version, Condition),
-    Delete(Place, Version),
+    Delete(Place, Version, Condition),
+    GetTags(Place, Version),
+    PutTags(Place, Version, &'static str),
+    DeleteTags(Place, Version),
     DeleteMany(usize, Vec<(usize, Version)>, bool),
     Copy { from: Place, version: Version, to: Place, replace: bool, condition: Condition },
     List(usize, Page),
@@ -189,6 +193,9 @@ fn filled(mut ask: Ask, content: &Content) -> Ask {
     if content.metadata > 0 {
         ask = ask.with("x-amz-meta-note", &"n".repeat(content.metadata)).with("content-type", "text/plain");
     }
+    if content.tagged {
+        ask = ask.with("x-amz-tagging", "team=red&empty=");
+    }
     match content.classification {
         Some(text) => ask.with("x-amz-meta-classification", text),
         None => ask,
@@ -226,6 +233,7 @@ impl Action {
             Self::Put(..) | Self::Get(..) | Self::Head(..) | Self::Delete(..) | Self::Copy { .. } => {
                 self.object(memory)
             }
+            Self::GetTags(..) | Self::PutTags(..) | Self::DeleteTags(..) => self.annotation(memory),
             Self::CreateUpload(..)
             | Self::Part(..)
             | Self::PartCopy(..)
@@ -297,9 +305,10 @@ impl Action {
                     Ask::s3(Method::HEAD, format!("/{bucket}/{key}{query}")).with("x-amz-checksum-mode", "ENABLED");
                 Rendered { ask: conditioned(ask, *condition, memory, false), bucket, key }
             }
-            Self::Delete(at, version) => {
+            Self::Delete(at, version, condition) => {
                 let (bucket, key, query) = versioned(*at, *version, memory);
-                Rendered { ask: Ask::s3(Method::DELETE, format!("/{bucket}/{key}{query}")), bucket, key }
+                let ask = Ask::s3(Method::DELETE, format!("/{bucket}/{key}{query}"));
+                Rendered { ask: conditioned(ask, *condition, memory, false), bucket, key }
             }
             Self::Copy { from, version, to, replace, condition } => {
                 let (source, name, query) = versioned(*from, *version, memory);
@@ -313,6 +322,24 @@ impl Action {
             }
             _ => unreachable!("the caller chose by the action"),
         }
+    }
+
+    /// What is said of an object.
+    fn annotation(&self, memory: &Memory) -> Rendered {
+        let (Self::GetTags(at, version) | Self::PutTags(at, version, _) | Self::DeleteTags(at, version)) = self else {
+            unreachable!("the caller chose by the action")
+        };
+        let (bucket, key, query) = versioned(*at, *version, memory);
+        let uri = format!("/{bucket}/{key}?tagging{}", query.replace('?', "&"));
+        let ask = match self {
+            Self::PutTags(_, _, value) => {
+                let tag = format!("<Tag><Key>team</Key><Value>{value}</Value></Tag>");
+                Ask::s3(Method::PUT, uri).body(format!("<Tagging><TagSet>{tag}</TagSet></Tagging>"))
+            }
+            Self::DeleteTags(..) => Ask::s3(Method::DELETE, uri),
+            _ => Ask::s3(Method::GET, uri),
+        };
+        Rendered { ask, bucket, key }
     }
 
     fn listing(&self, memory: &Memory) -> String {
@@ -359,9 +386,10 @@ impl Action {
         let Upload { bucket, key, id, parts } = pick(&memory.uploads, *number).cloned().unwrap_or_else(no_upload);
         let at = format!("/{bucket}/{key}?uploadId={id}");
         let ask = match self {
-            Self::Part(_, part, content) => {
-                filled(Ask::s3(Method::PUT, format!("{at}&partNumber={part}")), &Content { metadata: 0, ..*content })
-            }
+            Self::Part(_, part, content) => filled(
+                Ask::s3(Method::PUT, format!("{at}&partNumber={part}")),
+                &Content { metadata: 0, tagged: false, ..*content },
+            ),
             Self::PartCopy(_, part, from, version, condition) => {
                 let (source, name, query) = versioned(*from, *version, memory);
                 let ask = Ask::s3(Method::PUT, format!("{at}&partNumber={part}"))

@@ -150,7 +150,8 @@ impl Draw {
             70..99 => 20,
             _ => 2_100,
         };
-        Content { size, fill: self.rng.random(), digest, classification: self.classification(session), metadata }
+        let (fill, classification) = (self.rng.random(), self.classification(session));
+        Content { size, fill, digest, classification, metadata, tagged: self.chance(10) }
     }
 
     fn classification(&mut self, session: usize) -> Option<&'static str> {
@@ -223,7 +224,15 @@ impl Draw {
                 Action::Get(self.place(), self.version(), range, self.condition())
             }
             49..53 => Action::Head(self.place(), self.version(), self.condition()),
-            53..63 => Action::Delete(self.place(), self.version()),
+            53..60 => {
+                let condition = if self.chance(80) { Condition::None } else { self.write_condition() };
+                Action::Delete(self.place(), self.version(), condition)
+            }
+            60..63 => match self.rng.random_range(0..3) {
+                0 => Action::GetTags(self.place(), self.version()),
+                1 => Action::PutTags(self.place(), self.version(), self.one(&["blue", "green", "a!"])),
+                _ => Action::DeleteTags(self.place(), self.version()),
+            },
             63..66 => {
                 let count = self.rng.random_range(1..=4);
                 let objects = (0..count).map(|_| (self.place().1, self.version())).collect();
@@ -264,7 +273,7 @@ impl Draw {
             Action::ListVersions(at.0, Page { prefix: "", delimiter: false, limit: None, marker: None }),
             Action::Copy { from: at, version: self.version(), to, replace: true, condition: Condition::None },
             Action::Get(to, self.version(), None, Condition::None),
-            Action::Delete(at, Version::Seen(LAST)),
+            Action::Delete(at, Version::Seen(LAST), Condition::None),
         ]
     }
 

@@ -1,0 +1,139 @@
+//! What is kept with a version beside its headers and metadata: tags, retention, a legal hold.
+
+use crate::Code;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The tags of an object (S3 user guide, "Categorizing your objects using tags"): at most ten, each key once.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Tags(BTreeMap<String, String>);
+
+/// Why tags were refused: AWS's code and text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct TagError {
+    /// `InvalidTag`, or `BadRequest` for too many.
+    pub code: Code,
+    /// The text for the caller.
+    pub message: &'static str,
+}
+
+impl Tags {
+    /// The most tags of an object.
+    pub const COUNT_MAX: usize = 10;
+    /// The most characters of a tag's key.
+    pub const KEY_LEN_MAX: usize = 128;
+    /// The most characters of a tag's value.
+    pub const VALUE_LEN_MAX: usize = 256;
+
+    /// Checks tags as they were sent.
+    ///
+    /// # Errors
+    /// [`TagError`] for too many, too long, reserved or repeated ones.
+    pub fn new(sent: impl IntoIterator<Item = (String, String)>) -> Result<Self, TagError> {
+        let invalid = |message| TagError { code: Code::InvalidTag, message };
+        let mut tags = BTreeMap::new();
+        for (key, value) in sent {
+            if key.is_empty() || key.chars().count() > Self::KEY_LEN_MAX {
+                return Err(invalid("The TagKey you have provided is invalid"));
+            }
+            if value.chars().count() > Self::VALUE_LEN_MAX {
+                return Err(invalid("The TagValue you have provided is invalid"));
+            }
+            if key.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("aws:")) {
+                return Err(invalid("System tags cannot be added/updated by requester"));
+            }
+            // What S3 allows: letters, digits and spaces of any script, and `+ - = . _ : / @`.
+            let allowed = |text: &str| text.chars().all(|c| c.is_alphanumeric() || " +-=._:/@".contains(c));
+            if !allowed(&key) {
+                return Err(invalid("The TagKey you have provided is invalid"));
+            }
+            if !allowed(&value) {
+                return Err(invalid("The TagValue you have provided is invalid"));
+            }
+            if tags.insert(key, value).is_some() {
+                return Err(invalid("Cannot provide multiple Tags with the same key"));
+            }
+        }
+        if tags.len() > Self::COUNT_MAX {
+            return Err(TagError { code: Code::BadRequest, message: "Object tags cannot be greater than 10" });
+        }
+        Ok(Self(tags))
+    }
+
+    /// Each key and value, by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// How strictly a retention holds (S3 user guide, "Locking objects with Object Lock").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RetentionMode {
+    /// May be shortened or taken away by who asks for it by name.
+    Governance,
+    /// Holds for everybody until its time is over.
+    Compliance,
+}
+
+/// Until when a version may not be removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retention {
+    /// How strictly.
+    pub mode: RetentionMode,
+    /// Milliseconds since 1970.
+    pub until_ms: i64,
+}
+
+/// What keeps a version from being removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Lock {
+    /// Until a time.
+    pub retention: Option<Retention>,
+    /// Until the hold is taken away.
+    pub legal_hold: bool,
+}
+
+/// What a write keeps with its version beside the attributes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Extras {
+    /// `x-amz-tagging`.
+    pub tags: Tags,
+    /// `x-amz-object-lock-…`.
+    pub lock: Lock,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_have_bounds() {
+        let tags = |pairs: &[(&str, &str)]| {
+            let pairs = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+            Tags::new(pairs).map(|tags| tags.len()).map_err(|error| error.code)
+        };
+        let numbered = |count: usize| Tags::new((0..count).map(|n| (n.to_string(), String::new())));
+        assert_eq!(tags(&[("a", "1"), ("b", "")]), Ok(2));
+        assert_eq!(tags(&[("a", "1"), ("a", "2")]), Err(Code::InvalidTag));
+        assert_eq!(tags(&[(&"é".repeat(128), &"é".repeat(256))]), Ok(1));
+        for (key, value) in [("", "v"), (&*"k".repeat(129), "v"), ("k", &*"v".repeat(257)), ("aws:x", "v"), ("k!", "v")]
+        {
+            assert_eq!(tags(&[(key, value)]), Err(Code::InvalidTag), "{key} {value}");
+        }
+        assert!(numbered(10).is_ok());
+        assert_eq!(numbered(11).map_err(|error| error.code), Err(Code::BadRequest));
+    }
+}

@@ -1,0 +1,112 @@
+//! What is said of versions that are there: read in the view, changed at the session's own label alone (DESIGN.md
+//! section 1, names in a view, 4).
+
+use crate::catalog::Turn;
+use crate::fault::{no_such_bucket, no_such_key};
+use crate::objects::{find, is_marker, own_version};
+use crate::records::{Extension, VersionRecord, encode};
+use crate::view::{self, Snapshot};
+use crate::{Fault, Record, Store, keys};
+use fastness_decide::{Bucket, Permit};
+use fastness_label::Label;
+use fastness_operation::{Code, Extras, ObjectTarget, Operation, Tags, VersionId, Versioning};
+
+/// What is said of a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Annotated {
+    /// Tags, retention, legal hold.
+    pub extras: Extras,
+    /// What `x-amz-version-id` says, if anything.
+    pub version: Option<String>,
+    /// The label of the partition that holds the version.
+    pub label: Label,
+}
+
+/// A version of the session's own partition, in its turn.
+struct Own {
+    row: Vec<u8>,
+    record: VersionRecord,
+    shown: Option<String>,
+}
+
+/// Finds the version that a change names. A lower one is not changed from above; what is not in view is not there.
+fn own_target(turn: &Turn<'_>, below: &Snapshot, bucket: &Bucket, target: &ObjectTarget) -> Result<Own, Fault> {
+    let own = crate::buckets::find_own(turn, bucket)?;
+    let mine = match (&own, &target.version) {
+        (Some(own), Some(id)) => own_version(turn, own, &target.key, id)?,
+        (Some(own), None) => view::newest(&turn.versions, own.id, target.key.as_str())?,
+        (None, _) => None,
+    };
+    if let (Some(own), Some((sequence, record))) = (&own, mine) {
+        let shown = match (record.null, own.versioning) {
+            (true, Versioning::Unversioned) => None,
+            (true, _) => Some(VersionId::NULL.to_owned()),
+            (false, _) => Some(record.id.clone()),
+        };
+        if record.object.is_none() {
+            return Err(is_marker(target, shown));
+        }
+        return Ok(Own { row: keys::version(own.id, target.key.as_str(), sequence), record, shown });
+    }
+    let lower = below.bucket(bucket)?;
+    if own.is_none() && lower.is_none() {
+        return Err(no_such_bucket());
+    }
+    let Some(lower) = lower else { return Err(missing(target)) };
+    let found = find(below, &lower, target)?;
+    if found.record.object.is_none() {
+        return Err(is_marker(target, found.shown_id(lower.top.versioning)));
+    }
+    let message = "the version is at a lower label; change it there, from a session at that label";
+    Err(Fault::refused(Code::AccessDenied, message))
+}
+
+fn missing(target: &ObjectTarget) -> Fault {
+    match &target.version {
+        None => no_such_key(),
+        Some(_) => Fault::refused(Code::NoSuchVersion, "The specified version does not exist."),
+    }
+}
+
+impl Store {
+    /// GetObjectTagging: what is said of the version that a name means in the view.
+    ///
+    /// # Errors
+    /// `NoSuchKey`, `NoSuchVersion`, `MethodNotAllowed` for a delete marker, or a failure.
+    pub fn annotations(&self, permit: &Permit) -> Result<Annotated, Fault> {
+        let Operation::GetObjectTagging { target } = permit.operation() else { return Err(Fault::mismatch()) };
+        let snapshot = self.snapshot(permit.view())?;
+        let bucket = permit.bucket(&target.bucket).ok_or_else(no_such_bucket)?;
+        let bucket = snapshot.bucket(bucket)?.ok_or_else(no_such_bucket)?;
+        let found = find(&snapshot, &bucket, target)?;
+        let version = found.shown_id(bucket.top.versioning);
+        if found.record.object.is_none() {
+            return Err(is_marker(target, version));
+        }
+        let slice = snapshot.slices.get(found.slice).ok_or_else(no_such_key)?;
+        Ok(Annotated { extras: found.record.extension.extras, version, label: slice.partition.label })
+    }
+
+    /// PutObjectTagging, DeleteObjectTagging.
+    ///
+    /// # Errors
+    /// As [`Store::annotations`], and `AccessDenied` for a version at a lower label.
+    pub async fn annotate(&self, permit: &Permit, record: Record<Annotated>) -> Result<Annotated, Fault> {
+        let (target, tags) = match permit.operation() {
+            Operation::PutObjectTagging { target, tags } => (target.clone(), tags.clone()),
+            Operation::DeleteObjectTagging { target } => (target.clone(), Tags::default()),
+            _ => return Err(Fault::mismatch()),
+        };
+        let (store, view) = (self.clone(), permit.view().clone());
+        let bucket = permit.bucket(&target.bucket).cloned().ok_or_else(no_such_bucket)?;
+        let label = view.session();
+        let work = move |turn: &mut Turn<'_>| {
+            let Own { row, record, shown } = own_target(turn, &store.below(&view)?, &bucket, &target)?;
+            let extras = Extras { tags, ..record.extension.extras };
+            let extension = Extension { extras: extras.clone(), ..record.extension };
+            turn.versions.insert(row.as_slice(), encode(&VersionRecord { extension, ..record })?.as_slice())?;
+            Ok(Annotated { extras, version: shown, label })
+        };
+        self.own(permit)?.turn(work, record).await
+    }
+}
