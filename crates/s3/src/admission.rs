@@ -137,6 +137,7 @@ fn query_is_known(method: &Method, level: Level, name: &str) -> bool {
 /// The `x-amz-…` headers that are acted on, or refused by name where they are read.
 const HEADERS: &[&str] = &[
     "x-amz-acl",
+    "x-amz-api-version",
     "x-amz-bucket-object-lock-enabled",
     "x-amz-checksum-algorithm",
     "x-amz-checksum-mode",
@@ -160,6 +161,7 @@ const HEADERS: &[&str] = &[
     "x-amz-storage-class",
     "x-amz-tagging",
     "x-amz-tagging-directive",
+    "x-amz-te",
     "x-amz-trailer",
     "x-amz-user-agent",
     "x-amz-website-redirect-location",
@@ -179,6 +181,10 @@ fn check_header(parts: &Parts, level: Level, name: &HeaderName, is_subresource: 
         "x-amz-if-match-last-modified-time" | "x-amz-if-match-size" => deletes,
         "if-modified-since" | "if-unmodified-since" => reads_object,
         "content-range" => false,
+        // The version that the AWS SDK for C++ was made for; there is no other.
+        "x-amz-api-version" => parts.headers.get(name).is_some_and(|value| value.as_bytes() == b"2006-03-01"),
+        // The AWS SDK for Java 2 says with it that it would also take a digest after the body; it need not get one.
+        "x-amz-te" => reads_object,
         // The trailers of other bodies would go unchecked.
         "x-amz-trailer" => parts.method == Method::PUT && level == Level::Object,
         "x-amz-object-ownership" => {
@@ -264,6 +270,10 @@ mod tests {
         check("PUT", "/b/k?tagging", &[("if-match", "1")], no);
         check("PUT", "/b/k?tagging&uploadId=1&partNumber=1", &[], Some("InvalidArgument"));
         check("PUT", "/b/k", &[("x-amz-foo", "1")], no);
+        check("HEAD", "/b", &[("x-amz-api-version", "2006-03-01")], None);
+        check("HEAD", "/b", &[("x-amz-api-version", "2030-03-01")], no);
+        check("GET", "/b/k", &[("x-amz-te", "append-md5")], None);
+        check("PUT", "/b/k", &[("x-amz-te", "append-md5")], no);
         check("PUT", "/b/k", &[("content-range", "bytes 0-1/2")], no);
         check("PUT", "/b/k", &[("x-amz-copy-source-if-match", "1")], no);
         check("PUT", "/b/k", &[("x-amz-copy-source-if-match", "1"), ("x-amz-copy-source", "a/b")], None);
