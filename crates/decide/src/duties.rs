@@ -57,6 +57,11 @@ pub(crate) fn check(subject: &Subject, operation: &Operation, labels: &RegionLab
         | O::DeleteBucket { .. }
         | O::GetBucketVersioning { .. }
         | O::PutBucketVersioning { .. }
+        | O::GetBucketAcl { .. }
+        | O::PutBucketAcl { .. }
+        | O::GetBucketConfiguration { .. }
+        | O::PutBucketConfiguration { .. }
+        | O::DeleteBucketConfiguration { .. }
         | O::PutObject { .. }
         | O::GetObject { .. }
         | O::HeadObject { .. }

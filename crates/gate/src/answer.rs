@@ -4,7 +4,7 @@ use bytes::Bytes;
 use fastness_identity::Subject;
 use fastness_identity::directory::{AccessKey, Account, NewAccount, User};
 use fastness_label::Label;
-use fastness_operation::UploadId;
+use fastness_operation::{Configuration, UploadId};
 use fastness_store::{
     Annotated, BucketInfo, Deleted, Fault, ListPage, ManyDeleted, ObjectInfo, PartInfo, PartPage, UploadPage, Written,
 };
@@ -14,8 +14,10 @@ use futures_util::stream::BoxStream;
 pub enum Answer {
     /// Nothing but success.
     Done,
-    /// HeadBucket, GetBucketLocation, GetBucketVersioning.
+    /// HeadBucket, GetBucketLocation, GetBucketVersioning, GetBucketAcl.
     Bucket(BucketInfo),
+    /// GetBucketTagging and everything else that reads one configuration of a bucket.
+    Configuration(Option<Box<Configuration>>),
     /// ListBuckets.
     Buckets(Vec<BucketInfo>),
     /// GetObject, HeadObject.

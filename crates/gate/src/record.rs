@@ -193,6 +193,13 @@ pub(crate) fn refusal(fault: Fault) -> Refusal {
                 | Code::NoSuchKey
                 | Code::NoSuchVersion
                 | Code::NoSuchUpload
+                | Code::NoSuchBucketPolicy
+                | Code::NoSuchCorsConfiguration
+                | Code::NoSuchLifecycleConfiguration
+                | Code::NoSuchPublicAccessBlockConfiguration
+                | Code::NoSuchTagSet
+                | Code::ObjectLockConfigurationNotFound
+                | Code::OwnershipControlsNotFound
                 | Code::NoSuchEntity => Reason::NotInView,
                 Code::AccessDenied => Reason::Mandatory,
                 Code::InternalError | Code::SlowDown | Code::InsufficientStorage => Reason::Fault,

@@ -2,26 +2,15 @@
 
 use fastness_identity::Principal;
 use fastness_identity::directory::User;
-use fastness_operation::{AccessKeyId, AccountNumber, UserName};
+use fastness_operation::{AccessKeyId, AccountNumber, UserName, arn_partition};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
 /// The account number of the operator, who is of no account.
 pub(crate) const NO_ACCOUNT: &str = "000000000000";
 
-/// The partition that a region's name puts it in.
-fn partition(region: &str) -> &'static str {
-    let is = |prefix: &str| region.starts_with(prefix);
-    match () {
-        () if is("us-gov-") => "aws-us-gov",
-        () if is("us-isob-") => "aws-iso-b",
-        () if is("us-iso-") => "aws-iso",
-        () => "aws",
-    }
-}
-
 fn of_user(region: &str, account: AccountNumber, path: &str, name: &UserName) -> String {
-    format!("arn:{}:iam::{account}:user{path}{name}", partition(region))
+    format!("arn:{}:iam::{account}:user{path}{name}", arn_partition(region))
 }
 
 /// A user's ARN.
@@ -33,7 +22,7 @@ pub(crate) fn user(region: &str, user: &User) -> String {
 pub(crate) fn principal(region: &str, principal: &Principal, key: &AccessKeyId) -> (String, String, String) {
     match principal {
         Principal::Operator => {
-            let arn = format!("arn:{}:iam::{NO_ACCOUNT}:operator", partition(region));
+            let arn = format!("arn:{}:iam::{NO_ACCOUNT}:operator", arn_partition(region));
             (NO_ACCOUNT.to_owned(), key.to_string(), arn)
         }
         Principal::User { account, name, id, path } => {
@@ -52,16 +41,6 @@ pub(crate) fn date(ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_region_is_in_the_partition_of_its_name() {
-        let check = |region: &str, expected: &str| assert_eq!(partition(region), expected, "{region}");
-        check("us-gov-west-1", "aws-us-gov");
-        check("us-isob-east-1", "aws-iso-b");
-        check("us-iso-east-1", "aws-iso");
-        check("us-isof-south-1", "aws");
-        check("eu-central-1", "aws");
-    }
 
     #[test]
     fn dates_have_seconds() {

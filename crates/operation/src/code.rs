@@ -25,7 +25,7 @@ macro_rules! codes {
 codes! {
     /// The caller may not do this.
     AccessDenied "AccessDenied" 403,
-    /// More tags than an object may have.
+    /// More tags than an object or a bucket may have.
     BadRequest "BadRequest" 400,
     /// A checksum or MD5 that was sent is not that of the bytes that came.
     BadDigest "BadDigest" 400,
@@ -67,24 +67,44 @@ codes! {
     InvalidRequest "InvalidRequest" 400,
     /// A tag against its rules.
     InvalidTag "InvalidTag" 400,
+    /// No bucket of this account that the caller sees.
+    InvalidTargetBucketForLogging "InvalidTargetBucketForLogging" 400,
     /// A quota of entities is used up.
     LimitExceeded "LimitExceeded" 409,
+    /// What does not fit the published schema.
+    MalformedXml "MalformedXML" 400,
     /// More than 2 KB of user metadata.
     MetadataTooLarge "MetadataTooLarge" 400,
     /// The version named is a delete marker.
     MethodNotAllowed "MethodNotAllowed" 405,
     /// No such bucket in view.
     NoSuchBucket "NoSuchBucket" 404,
+    /// No bucket policy.
+    NoSuchBucketPolicy "NoSuchBucketPolicy" 404,
+    /// No CORS rules.
+    NoSuchCorsConfiguration "NoSuchCORSConfiguration" 404,
     /// No such user, key, account.
     NoSuchEntity "NoSuchEntity" 404,
     /// No such object in view.
     NoSuchKey "NoSuchKey" 404,
+    /// No lifecycle rules.
+    NoSuchLifecycleConfiguration "NoSuchLifecycleConfiguration" 404,
+    /// No public access block.
+    NoSuchPublicAccessBlockConfiguration "NoSuchPublicAccessBlockConfiguration" 404,
+    /// No tags.
+    NoSuchTagSet "NoSuchTagSet" 404,
     /// No such upload at the session's label.
     NoSuchUpload "NoSuchUpload" 404,
     /// No such version in view.
     NoSuchVersion "NoSuchVersion" 404,
+    /// What S3 has and this store does not (yet).
+    NotImplemented "NotImplemented" 501,
     /// The condition says: unchanged.
     NotModified "NotModified" 304,
+    /// No object lock on this bucket.
+    ObjectLockConfigurationNotFound "ObjectLockConfigurationNotFoundError" 404,
+    /// No ownership controls.
+    OwnershipControlsNotFound "OwnershipControlsNotFoundError" 404,
     /// A condition does not hold.
     PreconditionFailed "PreconditionFailed" 412,
     /// The client took too long to send the next bytes.

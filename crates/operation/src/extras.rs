@@ -4,7 +4,7 @@ use crate::Code;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The tags of an object (S3 user guide, "Categorizing your objects using tags"): at most ten, each key once.
+/// The tags of an object or a bucket (S3 user guide, "Categorizing your objects using tags"), each key once.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Tags(BTreeMap<String, String>);
 
@@ -21,6 +21,8 @@ pub struct TagError {
 impl Tags {
     /// The most tags of an object.
     pub const COUNT_MAX: usize = 10;
+    /// The most tags of a bucket.
+    pub const BUCKET_COUNT_MAX: usize = 50;
     /// The most characters of a tag's key.
     pub const KEY_LEN_MAX: usize = 128;
     /// The most characters of a tag's value.
@@ -31,6 +33,22 @@ impl Tags {
     /// # Errors
     /// [`TagError`] for too many, too long, reserved or repeated ones.
     pub fn new(sent: impl IntoIterator<Item = (String, String)>) -> Result<Self, TagError> {
+        Self::checked(sent, Self::COUNT_MAX, "Object tags cannot be greater than 10")
+    }
+
+    /// Checks tags of a bucket: the same, and 50 of them.
+    ///
+    /// # Errors
+    /// [`TagError`] for too many, too long, reserved or repeated ones.
+    pub fn of_bucket(sent: impl IntoIterator<Item = (String, String)>) -> Result<Self, TagError> {
+        Self::checked(sent, Self::BUCKET_COUNT_MAX, "Bucket tag count cannot be greater than 50")
+    }
+
+    fn checked(
+        sent: impl IntoIterator<Item = (String, String)>,
+        most: usize,
+        too_many: &'static str,
+    ) -> Result<Self, TagError> {
         let invalid = |message| TagError { code: Code::InvalidTag, message };
         let mut tags = BTreeMap::new();
         for (key, value) in sent {
@@ -55,8 +73,8 @@ impl Tags {
                 return Err(invalid("Cannot provide multiple Tags with the same key"));
             }
         }
-        if tags.len() > Self::COUNT_MAX {
-            return Err(TagError { code: Code::BadRequest, message: "Object tags cannot be greater than 10" });
+        if tags.len() > most {
+            return Err(TagError { code: Code::BadRequest, message: too_many });
         }
         Ok(Self(tags))
     }
@@ -64,6 +82,12 @@ impl Tags {
     /// Each key and value, by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// Whether a tag is among them, key and value.
+    #[must_use]
+    pub fn has(&self, key: &str, value: &str) -> bool {
+        self.0.get(key).is_some_and(|held| held == value)
     }
 
     /// How many there are.

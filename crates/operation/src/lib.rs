@@ -4,14 +4,18 @@
 //! resource that it touches and how ([`Operation::touches`]): copying is a read and a write. Bodies travel beside
 //! it, because they are streams. Pure: no input, no output, no clock.
 
+mod arn;
 mod code;
+pub mod configuration;
 mod extras;
 mod moment;
 mod names;
 mod object;
 mod touch;
 
+pub use arn::arn_partition;
 pub use code::Code;
+pub use configuration::{Configuration, ConfigurationKind};
 pub use extras::{Extras, Lock, Retention, RetentionMode, TagError, Tags};
 pub use moment::Moment;
 pub use names::{
@@ -53,6 +57,25 @@ pub enum Operation {
     PutBucketVersioning {
         bucket: BucketName,
         versioning: Versioning,
+    },
+    GetBucketAcl {
+        bucket: BucketName,
+    },
+    PutBucketAcl {
+        bucket: BucketName,
+    },
+    /// Named in the ledger as the S3 API reference names it for this kind; so are the next two.
+    GetBucketConfiguration {
+        bucket: BucketName,
+        kind: ConfigurationKind,
+    },
+    PutBucketConfiguration {
+        bucket: BucketName,
+        configuration: Box<Configuration>,
+    },
+    DeleteBucketConfiguration {
+        bucket: BucketName,
+        kind: ConfigurationKind,
     },
     // S3, objects
     PutObject {
@@ -216,6 +239,11 @@ impl Operation {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
+            Self::GetBucketAcl { .. } => "GetBucketAcl",
+            Self::PutBucketAcl { .. } => "PutBucketAcl",
+            Self::GetBucketConfiguration { kind, .. } => kind.get_name(),
+            Self::PutBucketConfiguration { configuration, .. } => configuration.kind().put_name(),
+            Self::DeleteBucketConfiguration { kind, .. } => kind.delete_name(),
             Self::CreateBucket { .. } => "CreateBucket",
             Self::HeadBucket { .. } => "HeadBucket",
             Self::ListBuckets => "ListBuckets",

@@ -45,10 +45,15 @@ impl Operation {
         match self {
             O::CreateBucket { bucket: b }
             | O::DeleteBucket { bucket: b }
-            | O::PutBucketVersioning { bucket: b, .. } => bucket(Way::Write, b),
+            | O::PutBucketVersioning { bucket: b, .. }
+            | O::PutBucketAcl { bucket: b }
+            | O::PutBucketConfiguration { bucket: b, .. }
+            | O::DeleteBucketConfiguration { bucket: b, .. } => bucket(Way::Write, b),
             O::HeadBucket { bucket: b }
             | O::GetBucketLocation { bucket: b }
             | O::GetBucketVersioning { bucket: b }
+            | O::GetBucketAcl { bucket: b }
+            | O::GetBucketConfiguration { bucket: b, .. }
             | O::ListObjects { bucket: b, .. }
             | O::ListObjectVersions { bucket: b, .. }
             | O::ListMultipartUploads { bucket: b, .. } => bucket(Way::Read, b),

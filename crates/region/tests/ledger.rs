@@ -100,7 +100,7 @@ fn of_s3() -> Vec<Case> {
         case(LOW, get("/nothing/key"), 404, (U, "GetObject", Some("NoSuchBucket")), true),
         case("bob UNCLASSIFIED", get("/bucket/key"), 403, (U, "GetObject", Some("AccessDenied")), true),
         case("admin@alpha", get("/bucket/key"), 403, (U, "GetObject", Some("AccessDenied")), true),
-        case(HIGH, get("/bucket?acl"), 501, (S, "", Some("NotImplemented")), true),
+        case(HIGH, get("/bucket?website"), 501, (S, "", Some("NotImplemented")), true),
         case(HIGH, put("/bucket/key", "x").with("content-md5", "none"), 400, (S, "", Some("400")), true),
         case(HIGH, many, 200, (S, "DeleteObjects", None), true),
         case(LOW, Ask::s3(Method::DELETE, "/bucket/key"), 204, (U, "DeleteObject", None), true),

@@ -84,7 +84,7 @@ pub(crate) fn deletion_conditions(
     })
 }
 
-fn tag_error(error: &TagError) -> S3Error {
+pub(crate) fn tag_error(error: &TagError) -> S3Error {
     let code = S3ErrorCode::from_bytes(error.code.as_str().as_bytes()).unwrap_or(S3ErrorCode::InvalidTag);
     let mut refused = malformed(code, error.message);
     refused.set_status_code(http::StatusCode::BAD_REQUEST);
@@ -134,13 +134,15 @@ pub(crate) fn refuse_if(asked: &[(&str, bool)]) -> Result<(), S3Error> {
 pub(crate) fn acl(acl: Option<&str>) -> Result<(), S3Error> {
     match acl {
         None | Some("private" | "bucket-owner-full-control") => Ok(()),
-        Some(_) => {
-            let code = S3ErrorCode::from_bytes(b"AccessControlListNotSupported").unwrap_or(S3ErrorCode::InvalidRequest);
-            let mut error = malformed(code, "The bucket does not allow ACLs");
-            error.set_status_code(http::StatusCode::BAD_REQUEST);
-            Err(error)
-        }
+        Some(_) => Err(no_acls()),
     }
+}
+
+pub(crate) fn no_acls() -> S3Error {
+    let code = S3ErrorCode::from_bytes(b"AccessControlListNotSupported").unwrap_or(S3ErrorCode::InvalidRequest);
+    let mut error = malformed(code, "The bucket does not allow ACLs");
+    error.set_status_code(http::StatusCode::BAD_REQUEST);
+    error
 }
 
 pub(crate) fn storage_class(class: Option<&str>) -> Result<(), S3Error> {

@@ -8,7 +8,10 @@ mod admission;
 mod annotations;
 mod body;
 mod buckets;
+mod configurations;
 mod convert;
+mod cors;
+mod destinations;
 mod error;
 mod listings;
 mod objects;
@@ -173,6 +176,44 @@ operations! {
     delete_bucket DeleteBucketInput DeleteBucketOutput => buckets::delete;
     get_bucket_versioning GetBucketVersioningInput GetBucketVersioningOutput => buckets::versioning;
     put_bucket_versioning PutBucketVersioningInput PutBucketVersioningOutput => buckets::put_versioning;
+    get_bucket_tagging GetBucketTaggingInput GetBucketTaggingOutput => configurations::get_tagging;
+    put_bucket_tagging PutBucketTaggingInput PutBucketTaggingOutput => configurations::put_tagging;
+    delete_bucket_tagging DeleteBucketTaggingInput DeleteBucketTaggingOutput => configurations::delete_tagging;
+    get_public_access_block GetPublicAccessBlockInput GetPublicAccessBlockOutput
+        => configurations::get_public_access_block;
+    put_public_access_block PutPublicAccessBlockInput PutPublicAccessBlockOutput
+        => configurations::put_public_access_block;
+    delete_public_access_block DeletePublicAccessBlockInput DeletePublicAccessBlockOutput
+        => configurations::delete_public_access_block;
+    get_bucket_ownership_controls GetBucketOwnershipControlsInput GetBucketOwnershipControlsOutput
+        => configurations::get_ownership;
+    put_bucket_ownership_controls PutBucketOwnershipControlsInput PutBucketOwnershipControlsOutput
+        => configurations::put_ownership;
+    delete_bucket_ownership_controls DeleteBucketOwnershipControlsInput DeleteBucketOwnershipControlsOutput
+        => configurations::delete_ownership;
+    get_bucket_encryption GetBucketEncryptionInput GetBucketEncryptionOutput => configurations::get_encryption;
+    put_bucket_encryption PutBucketEncryptionInput PutBucketEncryptionOutput => configurations::put_encryption;
+    delete_bucket_encryption DeleteBucketEncryptionInput DeleteBucketEncryptionOutput
+        => configurations::delete_encryption;
+    get_bucket_request_payment GetBucketRequestPaymentInput GetBucketRequestPaymentOutput
+        => configurations::get_request_payment;
+    put_bucket_request_payment PutBucketRequestPaymentInput PutBucketRequestPaymentOutput
+        => configurations::put_request_payment;
+    get_bucket_accelerate_configuration GetBucketAccelerateConfigurationInput GetBucketAccelerateConfigurationOutput
+        => configurations::get_accelerate;
+    put_bucket_accelerate_configuration PutBucketAccelerateConfigurationInput PutBucketAccelerateConfigurationOutput
+        => configurations::put_accelerate;
+    get_bucket_acl GetBucketAclInput GetBucketAclOutput => configurations::get_acl;
+    put_bucket_acl PutBucketAclInput PutBucketAclOutput => configurations::put_acl;
+    get_bucket_logging GetBucketLoggingInput GetBucketLoggingOutput => destinations::get_logging;
+    put_bucket_logging PutBucketLoggingInput PutBucketLoggingOutput => destinations::put_logging;
+    get_bucket_notification_configuration GetBucketNotificationConfigurationInput
+        GetBucketNotificationConfigurationOutput => destinations::get_notification;
+    put_bucket_notification_configuration PutBucketNotificationConfigurationInput
+        PutBucketNotificationConfigurationOutput => destinations::put_notification;
+    get_bucket_cors GetBucketCorsInput GetBucketCorsOutput => cors::get;
+    put_bucket_cors PutBucketCorsInput PutBucketCorsOutput => cors::put;
+    delete_bucket_cors DeleteBucketCorsInput DeleteBucketCorsOutput => cors::delete;
     put_object PutObjectInput PutObjectOutput => objects::put;
     get_object GetObjectInput GetObjectOutput => objects::get;
     head_object HeadObjectInput HeadObjectOutput => objects::head;

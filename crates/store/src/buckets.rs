@@ -4,15 +4,17 @@ use crate::catalog::{self, Turn};
 use crate::fault::no_such_bucket;
 use crate::records::{BucketRecord, decode, encode};
 use crate::view::Snapshot;
-use crate::{Fault, Record, Store, keys};
+use crate::{Fault, Record, Store, configurations, keys};
 use fastness_decide::{Bucket, Permit};
-use fastness_operation::{BucketName, Code, Moment, Operation, Versioning};
+use fastness_operation::{AccountNumber, BucketName, Code, Moment, Operation, Versioning};
 use redb::ReadableTable;
 use std::collections::BTreeMap;
 
 /// A bucket as a listing shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BucketInfo {
+    /// The account that owns it.
+    pub account: AccountNumber,
     /// The name.
     pub name: BucketName,
     /// When it was made, milliseconds since 1970, as its topmost record in view says.
@@ -29,7 +31,9 @@ pub(crate) fn own_record(turn: &mut Turn<'_>, below: &Snapshot, bucket: &Bucket)
         return Ok(record);
     }
     let Some(lower) = below.bucket(bucket)? else { return Err(no_such_bucket()) };
-    make(turn, bucket, lower.top.created_ms, lower.top.versioning)
+    let record = make(turn, bucket, lower.top.created_ms, lower.top.versioning)?;
+    configurations::take_over(turn, below, &lower, record.id)?;
+    Ok(record)
 }
 
 pub(crate) fn find_own(turn: &Turn<'_>, bucket: &Bucket) -> Result<Option<BucketRecord>, Fault> {
@@ -89,7 +93,8 @@ impl Store {
     pub fn bucket(&self, permit: &Permit, name: &BucketName) -> Result<BucketInfo, Fault> {
         let bucket = permit.bucket(name).ok_or_else(no_such_bucket)?;
         let found = self.snapshot(permit.view())?.bucket(bucket)?.ok_or_else(no_such_bucket)?;
-        Ok(BucketInfo { name: name.clone(), created_ms: found.top.created_ms, versioning: found.top.versioning })
+        let (created_ms, versioning) = (found.top.created_ms, found.top.versioning);
+        Ok(BucketInfo { account: bucket.account, name: name.clone(), created_ms, versioning })
     }
 
     /// ListBuckets: those of the caller's account in view, by name.
@@ -113,7 +118,7 @@ impl Store {
         }
         let info = |(name, record): (String, BucketRecord)| {
             let name = BucketName::new(name).map_err(|error| Fault::failed("a bucket's name", error))?;
-            Ok(BucketInfo { name, created_ms: record.created_ms, versioning: record.versioning })
+            Ok(BucketInfo { account, name, created_ms: record.created_ms, versioning: record.versioning })
         };
         found.into_iter().map(info).collect()
     }
@@ -161,6 +166,7 @@ impl Store {
             }
             let Some(own) = own else { return Err(no_such_bucket()) };
             crate::uploads::drop_all(turn, own.id)?;
+            configurations::drop_all(turn, own.id)?;
             turn.buckets.remove(keys::bucket(bucket.account, bucket.name.as_str()).as_slice())?;
             turn.bucket_names.remove(keys::bucket_name(bucket.name.as_str(), bucket.account).as_slice())?;
             Ok(())

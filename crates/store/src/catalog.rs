@@ -14,6 +14,8 @@ pub(crate) type Rows = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
 pub(crate) const BUCKETS: Rows = TableDefinition::new("buckets");
 pub(crate) const BUCKET_NAMES: Rows = TableDefinition::new("bucket-names");
+/// `bucket, kind` → what the bucket's record goes with.
+pub(crate) const CONFIGURATIONS: Rows = TableDefinition::new("bucket-configurations");
 pub(crate) const VERSIONS: Rows = TableDefinition::new("versions");
 /// `bucket, key` → the sequence of the key's null version: found without a walk over its other versions.
 pub(crate) const NULLS: Rows = TableDefinition::new("nulls");
@@ -52,6 +54,12 @@ impl Reading {
         Ok(rows)
     }
 
+    /// Whether every table is there: a folder of an earlier program lacks those that came later.
+    pub(crate) fn is_complete(&self) -> bool {
+        let tables = [BUCKETS, BUCKET_NAMES, CONFIGURATIONS, VERSIONS, NULLS, UPLOADS, PARTS, DIRECTORY, DOOMED];
+        tables.into_iter().all(|table| self.rows(table).is_ok())
+    }
+
     /// Hands a small value's sealed bytes to `open`.
     pub(crate) fn inline<T>(&self, number: u64, open: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, Fault> {
         let table = match self.inline.get() {
@@ -82,6 +90,7 @@ impl Reading {
 pub(crate) struct Turn<'t> {
     pub(crate) buckets: Table<'t, &'static [u8], &'static [u8]>,
     pub(crate) bucket_names: Table<'t, &'static [u8], &'static [u8]>,
+    pub(crate) configurations: Table<'t, &'static [u8], &'static [u8]>,
     pub(crate) versions: Table<'t, &'static [u8], &'static [u8]>,
     pub(crate) nulls: Table<'t, &'static [u8], &'static [u8]>,
     pub(crate) uploads: Table<'t, &'static [u8], &'static [u8]>,
@@ -135,6 +144,7 @@ impl<'t> Turn<'t> {
         Ok(Self {
             buckets: transaction.open_table(BUCKETS)?,
             bucket_names: transaction.open_table(BUCKET_NAMES)?,
+            configurations: transaction.open_table(CONFIGURATIONS)?,
             versions: transaction.open_table(VERSIONS)?,
             nulls: transaction.open_table(NULLS)?,
             uploads: transaction.open_table(UPLOADS)?,

@@ -1,6 +1,6 @@
 //! The catalog's row keys: byte strings whose order is the order of listings.
 
-use fastness_operation::AccountNumber;
+use fastness_operation::{AccountNumber, ConfigurationKind};
 
 /// Ends an escaped object key; sorts before every byte that may follow within a longer key.
 const END: [u8; 2] = [0, 0];
@@ -23,6 +23,13 @@ pub(crate) fn bucket_name(name: &str, account: AccountNumber) -> Vec<u8> {
 pub(crate) fn bucket_name_prefix(name: &str) -> Vec<u8> {
     let mut key = name.as_bytes().to_vec();
     key.push(0);
+    key
+}
+
+/// `bucket, kind` → what a bucket's record goes with.
+pub(crate) fn configuration(bucket: u64, kind: ConfigurationKind) -> Vec<u8> {
+    let mut key = bucket.to_be_bytes().to_vec();
+    key.push(kind.byte());
     key
 }
 

@@ -10,6 +10,7 @@ mod blob;
 mod blobs;
 mod buckets;
 mod catalog;
+mod configurations;
 mod content;
 mod directory;
 pub mod disk;

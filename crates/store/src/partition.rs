@@ -125,8 +125,11 @@ impl Partition {
         disk.sync_folder("").map_err(|error| Fault::failed("syncing a folder", error))?;
         let key = Arc::new(key);
         let database = open_database(disk.as_ref(), &key, stage)?;
-        // A new catalog, or one of an older format: its first turn writes the state.
-        if Reading::begin(&database)?.state().map_or(true, |state| state.format != State::FORMAT) {
+        // A new catalog, or one of an older program: its first turn writes the state and makes what is missing.
+        let reading = Reading::begin(&database)?;
+        let current = reading.is_complete() && reading.state().is_ok_and(|state| state.format == State::FORMAT);
+        drop(reading);
+        if !current {
             let transaction = catalog::begin(&database)?;
             Turn::open(&transaction, chain.as_ref())?.close()?;
             transaction.commit()?;

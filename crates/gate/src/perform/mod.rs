@@ -24,8 +24,17 @@ impl Gate {
             O::CreateBucket { .. } => {
                 store.create_bucket(permit, moment, draft.record(|()| None)).await.map(|()| Answer::Done)
             }
-            O::HeadBucket { bucket } | O::GetBucketLocation { bucket } | O::GetBucketVersioning { bucket } => {
-                store.bucket(permit, bucket).map(Answer::Bucket)
+            O::HeadBucket { bucket }
+            | O::GetBucketLocation { bucket }
+            | O::GetBucketVersioning { bucket }
+            | O::GetBucketAcl { bucket } => store.bucket(permit, bucket).map(Answer::Bucket),
+            // The front takes only an ACL that says what holds anyway: nothing changes.
+            O::PutBucketAcl { bucket } => store.bucket(permit, bucket).map(|_| Answer::Done),
+            O::GetBucketConfiguration { .. } => {
+                store.configuration(permit).map(|found| Answer::Configuration(found.map(Box::new)))
+            }
+            O::PutBucketConfiguration { .. } | O::DeleteBucketConfiguration { .. } => {
+                store.configure(permit, draft.record(|()| None)).await.map(|()| Answer::Done)
             }
             O::ListBuckets => store.list_buckets(permit).map(Answer::Buckets),
             O::DeleteBucket { .. } => store.delete_bucket(permit, draft.record(|()| None)).await.map(|()| Answer::Done),

@@ -12,6 +12,50 @@ pub const KEYS: [&str; 4] = ["a", "a/b", "a/c", "z"];
 /// Users that administrators make and remove; the last three are of the cast.
 pub const USERS: [&str; 6] = ["new", "other", "third", "ana", "sid", "gwen"];
 
+/// Configurations of a bucket: the query, and two of them.
+pub const CONFIGURATIONS: [(&str, &str, &str); 8] = [
+    (
+        "tagging",
+        "<Tagging><TagSet><Tag><Key>a</Key><Value>1</Value></Tag></TagSet></Tagging>",
+        "<Tagging><TagSet><Tag><Key>aws:a</Key><Value>1</Value></Tag></TagSet></Tagging>",
+    ),
+    (
+        "cors",
+        "<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>*</AllowedOrigin></CORSRule>\
+         </CORSConfiguration>",
+        "<CORSConfiguration><CORSRule><AllowedMethod>PUT</AllowedMethod><AllowedOrigin>http://a</AllowedOrigin>\
+         </CORSRule></CORSConfiguration>",
+    ),
+    (
+        "publicAccessBlock",
+        "<PublicAccessBlockConfiguration><BlockPublicPolicy>true</BlockPublicPolicy></PublicAccessBlockConfiguration>",
+        "<PublicAccessBlockConfiguration/>",
+    ),
+    (
+        "ownershipControls",
+        "<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule></OwnershipControls>",
+        "<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>",
+    ),
+    (
+        "logging",
+        "<BucketLoggingStatus><LoggingEnabled><TargetBucket>shared</TargetBucket><TargetPrefix>l/</TargetPrefix>\
+         </LoggingEnabled></BucketLoggingStatus>",
+        "<BucketLoggingStatus/>",
+    ),
+    (
+        "notification",
+        "<NotificationConfiguration><QueueConfiguration><Queue>arn:aws-iso:sqs:us-iso-east-1:123456789012:q</Queue>\
+         <Event>s3:ObjectCreated:*</Event></QueueConfiguration></NotificationConfiguration>",
+        "<NotificationConfiguration/>",
+    ),
+    ("acl", "", "<AccessControlPolicy/>"),
+    (
+        "accelerate",
+        "<AccelerateConfiguration><Status>Suspended</Status></AccelerateConfiguration>",
+        "<AccelerateConfiguration><Status>Enabled</Status></AccelerateConfiguration>",
+    ),
+];
+
 /// A bucket's number and a key's.
 pub type Place = (usize, usize);
 
@@ -79,6 +123,12 @@ pub enum Action {
     DeleteBucket(usize),
     GetVersioning(usize),
     PutVersioning(usize, &'static str),
+    /// Reads what a bucket is configured with; one of [`CONFIGURATIONS`].
+    GetConfiguration(usize, usize),
+    /// Sets it, one way or the other.
+    PutConfiguration(usize, usize, bool),
+    /// Removes it, where S3 has an operation for that.
+    DeleteConfiguration(usize, usize),
     Put(Place, Content, Condition),
     Get(Place, Version, Option<&'static str>, Condition),
     Head(Place, Version, Condition),
@@ -87,7 +137,13 @@ pub enum Action {
     PutTags(Place, Version, &'static str),
     DeleteTags(Place, Version),
     DeleteMany(usize, Vec<(usize, Version)>, bool),
-    Copy { from: Place, version: Version, to: Place, replace: bool, condition: Condition },
+    Copy {
+        from: Place,
+        version: Version,
+        to: Place,
+        replace: bool,
+        condition: Condition,
+    },
     List(usize, Page),
     ListV2(usize, Page),
     ListVersions(usize, Page),
@@ -254,6 +310,9 @@ impl Action {
             | Self::DeleteBucket(bucket)
             | Self::GetVersioning(bucket)
             | Self::PutVersioning(bucket, _)
+            | Self::GetConfiguration(bucket, _)
+            | Self::PutConfiguration(bucket, ..)
+            | Self::DeleteConfiguration(bucket, _)
             | Self::DeleteMany(bucket, ..)
             | Self::Unoffered(bucket) => about(self.bucket(BUCKETS[*bucket], memory), BUCKETS[*bucket], ""),
             _ => about(self.directory(memory, cast), "", ""),
@@ -271,6 +330,14 @@ impl Action {
                 let text = format!("<VersioningConfiguration><Status>{status}</Status></VersioningConfiguration>");
                 Ask::s3(Method::PUT, format!("/{name}?versioning")).body(text)
             }
+            Self::GetConfiguration(_, kind) => Ask::s3(Method::GET, format!("/{name}?{}", CONFIGURATIONS[*kind].0)),
+            Self::PutConfiguration(_, kind, other) => {
+                let (query, one, two) = CONFIGURATIONS[*kind];
+                Ask::s3(Method::PUT, format!("/{name}?{query}")).body(if *other { two } else { one })
+            }
+            Self::DeleteConfiguration(_, kind) => {
+                Ask::s3(Method::DELETE, format!("/{name}?{}", CONFIGURATIONS[*kind].0))
+            }
             Self::DeleteMany(bucket, objects, quiet) => {
                 let mut text = format!("<Delete><Quiet>{quiet}</Quiet>");
                 for (key, version) in objects {
@@ -280,7 +347,7 @@ impl Action {
                 }
                 Ask::s3(Method::POST, format!("/{name}?delete")).body(text + "</Delete>")
             }
-            _ => Ask::s3(Method::GET, format!("/{name}?acl")),
+            _ => Ask::s3(Method::GET, format!("/{name}?website")),
         }
     }
 

@@ -1,6 +1,8 @@
 //! Random histories: a pure function of a seed.
 
-use crate::action::{Action, BUCKETS, Condition, Content, Digest, KEYS, KeyChoice, Page, Place, USERS, Version};
+use crate::action::{
+    Action, BUCKETS, CONFIGURATIONS, Condition, Content, Digest, KEYS, KeyChoice, Page, Place, USERS, Version,
+};
 use crate::session::{LAST, Role, SESSIONS};
 use crate::support::{REL, S, SI, TK, TOP, TS, U};
 use rand::rngs::StdRng;
@@ -217,7 +219,15 @@ impl Draw {
             11..14 => Action::DeleteBucket(bucket),
             14..16 => Action::GetVersioning(bucket),
             16..19 => Action::PutVersioning(bucket, self.one(&["Enabled", "Enabled", "Suspended"])),
-            19..40 => Action::Put(self.place(), self.content(session), self.write_condition()),
+            19..24 => {
+                let kind = self.rng.random_range(0..CONFIGURATIONS.len());
+                match self.rng.random_range(0..5) {
+                    0 | 1 => Action::GetConfiguration(bucket, kind),
+                    2 | 3 => Action::PutConfiguration(bucket, kind, self.chance(30)),
+                    _ => Action::DeleteConfiguration(bucket, self.rng.random_range(0..4)),
+                }
+            }
+            24..40 => Action::Put(self.place(), self.content(session), self.write_condition()),
             40..49 => {
                 let range = self.one(&["bytes=0-0", "bytes=-5", "bytes=100-", "bytes=5-2"]);
                 let range = self.chance(25).then_some(range);
