@@ -77,8 +77,7 @@ AREAS = {
 LIMITS = [
     ("CreateBucket", "in the region's own place"),
     ("PutObject", "storage class STANDARD; `If-Match` and `If-None-Match`"),
-    ("GetObject", "ranges and conditions; not by part number"),
-    ("CopyObject", "within the region; keeps the source's checksum"),
+    ("CopyObject", "within the region"),
     ("PutBucketVersioning", "no MFA delete"),
 ]
 

@@ -65,6 +65,7 @@ pub(crate) fn check(subject: &Subject, operation: &Operation, labels: &RegionLab
         | O::PutObject { .. }
         | O::GetObject { .. }
         | O::HeadObject { .. }
+        | O::GetObjectAttributes { .. }
         | O::DeleteObject { .. }
         | O::DeleteObjects { .. }
         | O::GetObjectTagging { .. }

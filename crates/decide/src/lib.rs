@@ -130,8 +130,19 @@ pub struct Refusal {
     pub message: String,
     /// Why, for the ledger.
     pub reason: Reason,
-    /// The id of the delete marker that the name means in the view, if it means one.
-    pub marker: Option<String>,
+    /// The version that the refusal is about, if it is one in the view.
+    pub about: Option<Box<About>>,
+}
+
+/// The version that a refusal is about: the answer's headers tell of it as a success would.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    /// Its label.
+    pub label: Label,
+    /// What `x-amz-version-id` says, if anything.
+    pub version: Option<String>,
+    /// Its `ETag`, without quotes, and when it was written, in milliseconds since 1970; a delete marker has neither.
+    pub content: Option<(String, i64)>,
 }
 
 /// Why something was refused, for the ledger.
@@ -173,7 +184,7 @@ impl Refusal {
     /// A refusal with its parts.
     #[must_use]
     pub fn new(code: Code, reason: Reason, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), reason, marker: None }
+        Self { code, message: message.into(), reason, about: None }
     }
 }
 

@@ -22,6 +22,8 @@ pub enum Answer {
     Buckets(Vec<BucketInfo>),
     /// GetObject, HeadObject.
     Object(Box<ObjectAnswer>),
+    /// GetObjectAttributes.
+    Attributes(Box<ObjectInfo>),
     /// PutObject, CopyObject, CompleteMultipartUpload: what was written, at which label.
     Written(Written, Label),
     /// GetObjectTagging, PutObjectTagging, DeleteObjectTagging: what is said of the version now.
@@ -71,7 +73,7 @@ impl std::fmt::Debug for Answer {
 pub struct ObjectAnswer {
     /// Its headers.
     pub info: ObjectInfo,
-    /// Offset and length of what is answered, when a range was asked for.
+    /// Offset and length of what is answered, when a range or a part was asked for.
     pub range: Option<(u64, u64)>,
     /// The bytes; empty for HeadObject.
     pub body: BoxStream<'static, Result<Bytes, Fault>>,

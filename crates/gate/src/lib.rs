@@ -20,7 +20,7 @@ mod session;
 
 pub use answer::{Answer, ObjectAnswer};
 pub use authenticate::Unauthenticated;
-pub use fastness_decide::{Reason, Refusal};
+pub use fastness_decide::{About, Reason, Refusal};
 pub use payload::{Expected, ExpectedChecksum, Payload};
 pub use session::{Context, Environment, Session, SystemEnvironment};
 

@@ -128,6 +128,7 @@ fn resources(operation: &Operation) -> Vec<String> {
     match operation {
         Operation::GetObject { target: object, .. }
         | Operation::HeadObject { target: object, .. }
+        | Operation::GetObjectAttributes { target: object }
         | Operation::GetObjectTagging { target: object } => vec![target("read", object)],
         Operation::DeleteObject { target: object, .. }
         | Operation::PutObjectTagging { target: object, .. }
@@ -187,7 +188,7 @@ pub(crate) fn refusal(fault: Fault) -> Refusal {
             let message = "We encountered an internal error. Please try again.";
             Refusal::new(Code::InternalError, Reason::Fault, message)
         }
-        Fault::Refused { code, message, marker } => {
+        Fault::Refused { code, message, about } => {
             let reason = match code {
                 Code::NoSuchBucket
                 | Code::NoSuchKey
@@ -205,7 +206,7 @@ pub(crate) fn refusal(fault: Fault) -> Refusal {
                 Code::InternalError | Code::SlowDown | Code::InsufficientStorage => Reason::Fault,
                 _ => Reason::Request,
             };
-            Refusal { code, message, reason, marker }
+            Refusal { code, message, reason, about }
         }
     }
 }

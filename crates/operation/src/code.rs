@@ -59,6 +59,8 @@ codes! {
     InvalidInput "InvalidInput" 400,
     /// A part that is not there, or has another ETag.
     InvalidPart "InvalidPart" 400,
+    /// A part of an object that has fewer.
+    InvalidPartNumber "InvalidPartNumber" 416,
     /// Parts not in ascending order.
     InvalidPartOrder "InvalidPartOrder" 400,
     /// A range outside the object.

@@ -23,8 +23,8 @@ pub use names::{
     VersionId,
 };
 pub use object::{
-    Attributes, ByteRange, Checksum, ChecksumAlgorithm, CompletedPart, Conditions, CopySource, Deletion, EtagCondition,
-    Listing, ObjectTarget, Versioning,
+    Attributes, ByteRange, Checksum, ChecksumAlgorithm, ChecksumKind, CompletedPart, Conditions, CopySource, Deletion,
+    EtagCondition, ExpectedObject, Listing, ObjectTarget, UploadChecksum, Versioning,
 };
 pub use touch::{Resource, Touch, Way};
 
@@ -88,12 +88,17 @@ pub enum Operation {
     GetObject {
         target: ObjectTarget,
         range: Option<ByteRange>,
+        part: Option<PartNumber>,
         conditions: Conditions,
     },
     HeadObject {
         target: ObjectTarget,
         range: Option<ByteRange>,
+        part: Option<PartNumber>,
         conditions: Conditions,
+    },
+    GetObjectAttributes {
+        target: ObjectTarget,
     },
     DeleteObject {
         target: ObjectTarget,
@@ -120,6 +125,7 @@ pub enum Operation {
         attributes: Option<Attributes>,
         tags: Option<Tags>,
         lock: Lock,
+        checksum: Option<ChecksumAlgorithm>,
         conditions: Conditions,
     },
     // S3, listings
@@ -137,7 +143,7 @@ pub enum Operation {
         key: ObjectKey,
         attributes: Attributes,
         extras: Extras,
-        checksum: Option<ChecksumAlgorithm>,
+        checksum: Option<UploadChecksum>,
     },
     UploadPart {
         bucket: BucketName,
@@ -158,6 +164,7 @@ pub enum Operation {
         key: ObjectKey,
         upload: UploadId,
         parts: Vec<CompletedPart>,
+        expected: ExpectedObject,
         conditions: Conditions,
     },
     AbortMultipartUpload {
@@ -254,6 +261,7 @@ impl Operation {
             Self::PutObject { .. } => "PutObject",
             Self::GetObject { .. } => "GetObject",
             Self::HeadObject { .. } => "HeadObject",
+            Self::GetObjectAttributes { .. } => "GetObjectAttributes",
             Self::DeleteObject { .. } => "DeleteObject",
             Self::DeleteObjects { .. } => "DeleteObjects",
             Self::GetObjectTagging { .. } => "GetObjectTagging",

@@ -211,6 +211,74 @@ impl ChecksumAlgorithm {
     pub const ALL: [Self; 5] = [Self::Crc32, Self::Crc32c, Self::Crc64Nvme, Self::Sha1, Self::Sha256];
 }
 
+/// Whether a checksum of an object in parts is composed of the parts' or that of the whole (`x-amz-checksum-type`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ChecksumKind {
+    /// The checksum of the parts' checksums.
+    Composite,
+    /// The checksum of the content, as if it had come in one piece.
+    FullObject,
+}
+
+impl ChecksumKind {
+    /// What a checksum's value says: behind a composed one stands the number of parts.
+    #[must_use]
+    pub fn of(value: &str) -> Self {
+        if value.contains('-') { Self::Composite } else { Self::FullObject }
+    }
+
+    /// The name in `x-amz-checksum-type`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Composite => "COMPOSITE",
+            Self::FullObject => "FULL_OBJECT",
+        }
+    }
+}
+
+/// The checksum that an upload in parts will carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UploadChecksum {
+    /// The algorithm.
+    pub algorithm: ChecksumAlgorithm,
+    /// How the parts' make the object's.
+    pub kind: ChecksumKind,
+}
+
+impl UploadChecksum {
+    /// What S3 takes when an upload names an algorithm alone: CRC64NVME is of whole objects, the others are composed.
+    #[must_use]
+    pub const fn usual(algorithm: ChecksumAlgorithm) -> Self {
+        let kind = match algorithm {
+            ChecksumAlgorithm::Crc64Nvme => ChecksumKind::FullObject,
+            _ => ChecksumKind::Composite,
+        };
+        Self { algorithm, kind }
+    }
+
+    /// Whether S3 offers the two together: secure hashes cannot be combined, and CRC64NVME is never composed.
+    #[must_use]
+    pub const fn is_offered(self) -> bool {
+        !matches!(
+            (self.algorithm, self.kind),
+            (ChecksumAlgorithm::Sha1 | ChecksumAlgorithm::Sha256, ChecksumKind::FullObject)
+                | (ChecksumAlgorithm::Crc64Nvme, ChecksumKind::Composite)
+        )
+    }
+}
+
+/// What a completing client says of the object that its parts make.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ExpectedObject {
+    /// Its checksum.
+    pub checksum: Option<Checksum>,
+    /// `x-amz-checksum-type`.
+    pub kind: Option<ChecksumKind>,
+    /// `x-amz-mp-object-size`.
+    pub size: Option<u64>,
+}
+
 /// A checksum's value, as the wire writes it: base64, with `-N` behind it when composed of N parts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checksum {
@@ -218,6 +286,14 @@ pub struct Checksum {
     pub algorithm: ChecksumAlgorithm,
     /// The value in base64.
     pub value: String,
+}
+
+impl Checksum {
+    /// Whether it is composed of parts' checksums: its value says so.
+    #[must_use]
+    pub fn kind(&self) -> ChecksumKind {
+        ChecksumKind::of(&self.value)
+    }
 }
 
 #[cfg(test)]

@@ -58,9 +58,10 @@ impl Operation {
             | O::ListObjectVersions { bucket: b, .. }
             | O::ListMultipartUploads { bucket: b, .. } => bucket(Way::Read, b),
             O::ListBuckets => vec![(Way::Read, Resource::OwnBuckets)],
-            O::GetObject { target, .. } | O::HeadObject { target, .. } | O::GetObjectTagging { target } => {
-                object(Way::Read, &target.bucket, &target.key)
-            }
+            O::GetObject { target, .. }
+            | O::HeadObject { target, .. }
+            | O::GetObjectAttributes { target }
+            | O::GetObjectTagging { target } => object(Way::Read, &target.bucket, &target.key),
             O::DeleteObject { target, .. } | O::PutObjectTagging { target, .. } | O::DeleteObjectTagging { target } => {
                 object(Way::Write, &target.bucket, &target.key)
             }

@@ -69,7 +69,7 @@ pub(crate) fn check(parts: &Parts) -> Result<(), Unfit> {
 pub(crate) const ANNOTATIONS: [&str; 1] = ["tagging"];
 
 /// Of these a request names one at most.
-const OBJECT_SUBRESOURCES: [&str; 3] = ["tagging", "uploadId", "uploads"];
+const OBJECT_SUBRESOURCES: [&str; 4] = ["attributes", "tagging", "uploadId", "uploads"];
 
 fn query_names(parts: &Parts) -> Vec<String> {
     let query = parts.uri.query().unwrap_or_default();
@@ -128,6 +128,7 @@ fn query_is_known(method: &Method, level: Level, name: &str) -> bool {
         ("GET", Level::Object) => &[
             "versionId",
             "partNumber",
+            "attributes",
             "tagging",
             "uploadId",
             "max-parts",
@@ -171,9 +172,12 @@ const HEADERS: &[&str] = &[
     "x-amz-decoded-content-length",
     "x-amz-expected-bucket-owner",
     "x-amz-if-match-initiated-time",
+    "x-amz-max-parts",
     "x-amz-metadata-directive",
     "x-amz-mfa",
     "x-amz-mp-object-size",
+    "x-amz-object-attributes",
+    "x-amz-part-number-marker",
     "x-amz-request-payer",
     "x-amz-sdk-checksum-algorithm",
     "x-amz-server-side-encryption",

@@ -10,7 +10,7 @@ use s3s::dto;
 use s3s::{S3Request, S3Response, S3Result};
 
 async fn asked(gate: &Gate, session: &Session, operation: Operation) -> S3Result<Annotated> {
-    match gate.handle(session, operation, Payload::none()).await.map_err(|refusal| refused(session, refusal))? {
+    match gate.handle(session, operation, Payload::none()).await.map_err(|refusal| refused(gate, session, refusal))? {
         Answer::Annotated(found) => Ok(found),
         _ => Err(mismatch(gate)),
     }

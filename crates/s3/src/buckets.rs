@@ -28,7 +28,7 @@ pub(crate) async fn create(
         return Err(malformed(code, message));
     }
     let operation = Operation::CreateBucket { bucket: bucket(&input.bucket)? };
-    match gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))? {
+    match gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(gate, &session, refusal))? {
         Answer::Done => {
             let location = Some(format!("/{}", input.bucket));
             Ok(S3Response::new(dto::CreateBucketOutput { location }))
@@ -44,7 +44,7 @@ pub(crate) async fn head(
     let session = session(&request)?;
     expected_owner(&session, request.input.expected_bucket_owner.as_ref())?;
     let operation = Operation::HeadBucket { bucket: bucket(&request.input.bucket)? };
-    match gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))? {
+    match gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(gate, &session, refusal))? {
         Answer::Bucket(_) => Ok(S3Response::new(dto::HeadBucketOutput {
             bucket_region: Some(gate.region().to_owned()),
             ..Default::default()
@@ -65,7 +65,7 @@ pub(crate) async fn list(
         Some(_) => return Err(malformed(S3ErrorCode::InvalidArgument, "max-buckets is 1 to 10000")),
     };
     let answer =
-        gate.handle(&session, Operation::ListBuckets, Payload::none()).await.map_err(|r| refused(&session, r))?;
+        gate.handle(&session, Operation::ListBuckets, Payload::none()).await.map_err(|r| refused(gate, &session, r))?;
     let Answer::Buckets(found) = answer else { return Err(mismatch(gate)) };
     let prefix = input.prefix.clone().unwrap_or_default();
     let after = input.continuation_token.unwrap_or_default();
@@ -100,7 +100,7 @@ pub(crate) async fn location(
     let session = session(&request)?;
     expected_owner(&session, request.input.expected_bucket_owner.as_ref())?;
     let operation = Operation::GetBucketLocation { bucket: bucket(&request.input.bucket)? };
-    match gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))? {
+    match gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(gate, &session, refusal))? {
         Answer::Bucket(_) => {
             let constraint = dto::BucketLocationConstraint::from(gate.region().to_owned());
             Ok(S3Response::new(dto::GetBucketLocationOutput { location_constraint: Some(constraint) }))
@@ -116,7 +116,7 @@ pub(crate) async fn delete(
     let session = session(&request)?;
     expected_owner(&session, request.input.expected_bucket_owner.as_ref())?;
     let operation = Operation::DeleteBucket { bucket: bucket(&request.input.bucket)? };
-    match gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))? {
+    match gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(gate, &session, refusal))? {
         Answer::Done => Ok(S3Response::with_status(dto::DeleteBucketOutput {}, http::StatusCode::NO_CONTENT)),
         _ => Err(mismatch(gate)),
     }
@@ -129,7 +129,7 @@ pub(crate) async fn versioning(
     let session = session(&request)?;
     expected_owner(&session, request.input.expected_bucket_owner.as_ref())?;
     let operation = Operation::GetBucketVersioning { bucket: bucket(&request.input.bucket)? };
-    match gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))? {
+    match gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(gate, &session, refusal))? {
         Answer::Bucket(found) => {
             let status = match found.versioning {
                 Versioning::Unversioned => None,
@@ -161,7 +161,7 @@ pub(crate) async fn put_versioning(
         }
     };
     let operation = Operation::PutBucketVersioning { bucket: bucket(&input.bucket)?, versioning };
-    match gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))? {
+    match gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(gate, &session, refusal))? {
         Answer::Done => Ok(S3Response::new(dto::PutBucketVersioningOutput {})),
         _ => Err(mismatch(gate)),
     }

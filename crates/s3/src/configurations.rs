@@ -32,7 +32,7 @@ impl Asked {
 
     async fn handle(&self, gate: &Gate, operation: Operation) -> S3Result<Answer> {
         let answer = gate.handle(&self.session, operation, Payload::none()).await;
-        answer.map_err(|refusal| refused(&self.session, refusal))
+        answer.map_err(|refusal| refused(gate, &self.session, refusal))
     }
 
     pub(crate) async fn get(&self, gate: &Gate, kind: Kind) -> S3Result<Option<Configuration>> {

@@ -6,8 +6,8 @@ use fastness_gate::{Expected, ExpectedChecksum, Gate, Payload, Session};
 use fastness_identity::signature::TrailerHandle;
 use fastness_label::Label;
 use fastness_operation::{
-    Attributes, BucketName, Checksum, ChecksumAlgorithm, Code, Conditions, EtagCondition, NameError, ObjectKey,
-    TagError, Tags,
+    Attributes, BucketName, Checksum, ChecksumAlgorithm, ChecksumKind, Code, Conditions, EtagCondition, NameError,
+    ObjectKey, TagError, Tags,
 };
 use fastness_store::Fault;
 use futures_util::StreamExt;
@@ -37,6 +37,12 @@ pub(crate) fn name_error(error: NameError) -> S3Error {
 pub(crate) fn timestamp(ms: i64) -> Timestamp {
     let nanos = i128::from(ms) * 1_000_000;
     Timestamp::from(OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH))
+}
+
+pub(crate) fn http_date(time: Timestamp) -> Option<String> {
+    let mut text = Vec::new();
+    time.format(dto::TimestampFormat::HttpDate, &mut text).ok()?;
+    String::from_utf8(text).ok()
 }
 
 fn seconds(time: Timestamp) -> i64 {
@@ -266,9 +272,15 @@ impl Checksums {
 
 /// The type of a checksum that goes with it in answers.
 pub(crate) fn checksum_type(checksum: Option<&Checksum>) -> Option<dto::ChecksumType> {
-    let composite = checksum?.value.contains('-');
-    let name = if composite { dto::ChecksumType::COMPOSITE } else { dto::ChecksumType::FULL_OBJECT };
-    Some(dto::ChecksumType::from_static(name))
+    checksum.map(|checksum| kind_name(checksum.kind()))
+}
+
+pub(crate) fn kind_name(kind: ChecksumKind) -> dto::ChecksumType {
+    dto::ChecksumType::from_static(kind.name())
+}
+
+pub(crate) fn algorithm_name(algorithm: ChecksumAlgorithm) -> dto::ChecksumAlgorithm {
+    dto::ChecksumAlgorithm::from_static(algorithm.name())
 }
 
 pub(crate) fn algorithm(name: &str) -> Result<ChecksumAlgorithm, S3Error> {

@@ -1,8 +1,9 @@
 //! Errors as S3 clients expect them.
 
+use crate::convert::{http_date, timestamp};
 use fastness_gate::{Gate, Refusal, Session};
 use fastness_operation::Code;
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use s3s::{Body, S3Error, S3ErrorCode, S3Request};
 use std::sync::Arc;
 
@@ -29,17 +30,31 @@ pub fn error_response(request_id: &str, code: &str, status: u16, message: &str) 
 }
 
 /// A gate's refusal on the wire.
-pub(crate) fn refused(session: &Session, refusal: Refusal) -> S3Error {
+pub(crate) fn refused(gate: &Gate, session: &Session, refusal: Refusal) -> S3Error {
     let request_id = session.context().request_id();
     let mut error = build(&request_id, refusal.code.as_str(), refusal.code.status(), &refusal.message);
-    if let Some(marker) = refusal.marker {
+    if let Some(about) = refusal.about {
         let mut headers = HeaderMap::new();
-        headers.insert("x-amz-delete-marker", HeaderValue::from_static("true"));
-        if let Ok(id) = HeaderValue::from_str(&marker) {
-            headers.insert("x-amz-version-id", id);
+        let mut set = |name, value: &str| {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        };
+        set("x-fastness-label", &gate.banner(about.label));
+        if let Some(id) = &about.version {
+            set("x-amz-version-id", id);
+        }
+        match &about.content {
+            None => set("x-amz-delete-marker", "true"),
+            // What a 304 says of the representation that the client has (RFC 9110, section 15.4.5).
+            Some((etag, modified_ms)) if refusal.code == Code::NotModified => {
+                set("etag", &format!("\"{etag}\""));
+                set("last-modified", &http_date(timestamp(*modified_ms)).unwrap_or_default());
+            }
+            Some(_) => {}
         }
         if refusal.code == Code::MethodNotAllowed {
-            headers.insert("allow", HeaderValue::from_static("DELETE"));
+            set("allow", "DELETE");
         }
         headers.insert("content-type", HeaderValue::from_static("application/xml"));
         error.set_headers(headers);

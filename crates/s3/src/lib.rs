@@ -6,6 +6,7 @@
 
 mod admission;
 mod annotations;
+mod attributes;
 mod body;
 mod buckets;
 mod configurations;
@@ -69,6 +70,7 @@ impl S3Front {
             return error_response(&request_id, code, status, &message);
         }
         let is_head = parts.method == http::Method::HEAD;
+        let names_attributes = attributes::asks(&parts);
         let checked = match verified.body(&parts, body) {
             Ok(checked) => checked,
             Err(error) => {
@@ -126,6 +128,9 @@ impl S3Front {
         let partial = is_head && response.headers().contains_key(http::header::CONTENT_RANGE);
         if partial && response.status() == http::StatusCode::OK {
             *response.status_mut() = http::StatusCode::PARTIAL_CONTENT;
+        }
+        if names_attributes && response.status() == http::StatusCode::OK {
+            response = attributes::plain_etag(response).await;
         }
         order_metadata(response.headers_mut());
         if let Ok(value) = HeaderValue::from_str(&request_id) {
@@ -218,6 +223,7 @@ operations! {
     get_object GetObjectInput GetObjectOutput => objects::get;
     head_object HeadObjectInput HeadObjectOutput => objects::head;
     copy_object CopyObjectInput CopyObjectOutput => objects::copy;
+    get_object_attributes GetObjectAttributesInput GetObjectAttributesOutput => attributes::get;
     delete_object DeleteObjectInput DeleteObjectOutput => objects::delete;
     delete_objects DeleteObjectsInput DeleteObjectsOutput => objects::delete_many;
     get_object_tagging GetObjectTaggingInput GetObjectTaggingOutput => annotations::tags;

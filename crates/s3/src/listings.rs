@@ -1,6 +1,6 @@
 //! The listings of objects and versions.
 
-use crate::convert::{Encoding, bucket, etag, expected_owner, timestamp};
+use crate::convert::{Encoding, algorithm_name, bucket, etag, expected_owner, kind_name, timestamp};
 use crate::error::{malformed, mismatch, refused, session};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -30,7 +30,7 @@ fn owner(session: &Session) -> Option<dto::Owner> {
 }
 
 async fn page(gate: &Gate, session: &Session, operation: Operation) -> S3Result<ListPage> {
-    match gate.handle(session, operation, Payload::none()).await.map_err(|refusal| refused(session, refusal))? {
+    match gate.handle(session, operation, Payload::none()).await.map_err(|refusal| refused(gate, session, refusal))? {
         Answer::Listing(page) => Ok(page),
         _ => Err(mismatch(gate)),
     }
@@ -48,6 +48,8 @@ fn object(encoding: Encoding, listed: Listed, owner: Option<dto::Owner>) -> dto:
         size: i64::try_from(size).ok(),
         last_modified: Some(timestamp(listed.modified_ms)),
         storage_class: Some(dto::ObjectStorageClass::from_static(dto::ObjectStorageClass::STANDARD)),
+        checksum_algorithm: listed.checksum.map(|(algorithm, _)| vec![algorithm_name(algorithm)]),
+        checksum_type: listed.checksum.map(|(_, kind)| kind_name(kind)),
         owner,
         ..Default::default()
     }
@@ -180,6 +182,8 @@ pub(crate) async fn versions(
                 last_modified,
                 e_tag: Some(etag(&tag)),
                 size: i64::try_from(size).ok(),
+                checksum_algorithm: listed.checksum.map(|(algorithm, _)| vec![algorithm_name(algorithm)]),
+                checksum_type: listed.checksum.map(|(_, kind)| kind_name(kind)),
                 owner: owner.clone(),
                 storage_class: Some(dto::ObjectVersionStorageClass::from_static(
                     dto::ObjectVersionStorageClass::STANDARD,

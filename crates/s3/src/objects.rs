@@ -1,14 +1,15 @@
 //! The object operations.
 
 use crate::convert::{
-    Checksums, aes256, attributes, bucket, checksum_type, condition, conditions, deletion_conditions, etag,
-    expected_owner, key, labelled, payload, refuse_if, refuse_unoffered, stated_checksum, tagging, timestamp,
+    Checksums, aes256, algorithm, attributes, bucket, checksum_type, condition, conditions, deletion_conditions, etag,
+    expected_owner, http_date, key, labelled, name_error, payload, refuse_if, refuse_unoffered, stated_checksum,
+    tagging, timestamp,
 };
 use crate::error::{malformed, mismatch, refused, session};
 use fastness_gate::{Answer, Gate, ObjectAnswer, Payload};
 use fastness_operation::{
     ByteRange, Conditions, CopySource, Deletion, EtagCondition, Extras, Lock, NameError, ObjectKey, ObjectTarget,
-    Operation, VersionId,
+    Operation, PartNumber, VersionId,
 };
 use fastness_store::{Deleted, Fault};
 use http::{HeaderMap, HeaderValue};
@@ -57,7 +58,7 @@ pub(crate) async fn put(
         extras: Extras { tags: tagging(input.tagging.as_deref())?, ..Extras::default() },
         conditions: conditions(input.if_match, input.if_none_match, None, None),
     };
-    let answer = gate.handle(&session, operation, payload).await.map_err(|refusal| refused(&session, refusal))?;
+    let answer = gate.handle(&session, operation, payload).await.map_err(|refusal| refused(gate, &session, refusal))?;
     let Answer::Written(written, label) = answer else { return Err(mismatch(gate)) };
     let checksum_type = checksum_type(written.checksum.as_ref());
     let sums = Checksums::of(written.checksum);
@@ -99,29 +100,42 @@ macro_rules! read_object {
         let input = $request.input;
         expected_owner(&session, input.expected_bucket_owner.as_ref())?;
         let customer = input.sse_customer_algorithm.is_some() || input.sse_customer_key.is_some();
-        refuse_if(&[
-            ("encryption with the caller's key", customer),
-            ("reading by part number", input.part_number.is_some()),
-        ])?;
+        refuse_if(&[("encryption with the caller's key", customer)])?;
+        let part = input.part_number.map(|number| PartNumber::new(i64::from(number))).transpose().map_err(name_error)?;
+        if part.is_some() && input.range.is_some() {
+            let message = "Cannot specify both Range header and partNumber query parameter";
+            return Err(malformed(S3ErrorCode::InvalidRequest, message));
+        }
         let since = (input.if_modified_since, input.if_unmodified_since);
         let operation = Operation::$operation {
             target: target(&input.bucket, &input.key, input.version_id)?,
             range: range(input.range),
+            part,
             conditions: conditions(input.if_match, input.if_none_match, since.0, since.1),
         };
         let answer =
-            $gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))?;
+            $gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused($gate, &session, refusal))?;
         let Answer::Object(object) = answer else { return Err(mismatch($gate)) };
         let ObjectAnswer { info, range, body: $body } = *object;
         let (offset, length) = range.unwrap_or((0, info.size));
-        let checksum = info.checksum.filter(|_| input.checksum_mode.is_some() && range.is_none());
-        let checksum_type = checksum_type(checksum.as_ref());
+        // A part is described by its own checksum, a range by none.
+        let of_part = |wanted: PartNumber| info.parts.iter().find(|part| part.number == wanted.get());
+        let kind = checksum_type(info.checksum.as_ref());
+        let parts_count = part.and(i32::try_from(info.parts.len()).ok()).filter(|count| *count > 0);
+        let checksum = match part.and_then(of_part) {
+            Some(part) => part.checksum.clone(),
+            None if range.is_none() || part.is_some() => info.checksum,
+            None => None,
+        };
+        let checksum = checksum.filter(|_| input.checksum_mode.is_some());
+        let checksum_type = kind.filter(|_| checksum.is_some());
         let sums = Checksums::of(checksum);
         let held = info.attributes;
         let output = dto::$output {
             accept_ranges: Some("bytes".to_owned()),
             content_length: i64::try_from(length).ok(),
-            content_range: range.map(|_| format!("bytes {offset}-{}/{}", offset + length - 1, info.size)),
+            parts_count,
+            content_range: range.filter(|_| length > 0).map(|_| format!("bytes {offset}-{}/{}", offset + length - 1, info.size)),
             e_tag: Some(etag(&info.etag)),
             last_modified: Some(timestamp(info.modified_ms)),
             metadata: Some(held.metadata.into_iter().collect()),
@@ -150,12 +164,6 @@ macro_rules! read_object {
         }
         Ok(response)
     }};
-}
-
-fn http_date(time: dto::Timestamp) -> Option<String> {
-    let mut text = Vec::new();
-    time.format(dto::TimestampFormat::HttpDate, &mut text).ok()?;
-    String::from_utf8(text).ok()
 }
 
 pub(crate) async fn get(
@@ -203,10 +211,7 @@ pub(crate) async fn copy(
     expected_owner(&session, input.expected_source_bucket_owner.as_ref())?;
     refuse_unoffered!(input);
     let customer = [&input.sse_customer_algorithm, &input.copy_source_sse_customer_algorithm];
-    refuse_if(&[
-        ("encryption with the caller's key", customer.iter().any(|algorithm| algorithm.is_some())),
-        ("another checksum than the source's", input.checksum_algorithm.is_some()),
-    ])?;
+    refuse_if(&[("encryption with the caller's key", customer.iter().any(|algorithm| algorithm.is_some()))])?;
     let source = copy_source(
         &input.copy_source,
         conditions(
@@ -234,10 +239,11 @@ pub(crate) async fn copy(
         attributes: replaced,
         tags,
         lock: Lock::default(),
+        checksum: input.checksum_algorithm.as_ref().map(|name| algorithm(name.as_str())).transpose()?,
         conditions: copy_conditions(&headers)?,
     };
     let answer =
-        gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))?;
+        gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(gate, &session, refusal))?;
     let Answer::Written(written, label) = answer else { return Err(mismatch(gate)) };
     let checksum_type = checksum_type(written.checksum.as_ref());
     let sums = Checksums::of(written.checksum);
@@ -275,7 +281,7 @@ pub(crate) async fn delete(
         conditions: deletion_conditions(if_match, input.if_match_last_modified_time, input.if_match_size)?,
     };
     let answer =
-        gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))?;
+        gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(gate, &session, refusal))?;
     let Answer::Deleted(deleted) = answer else { return Err(mismatch(gate)) };
     let output = dto::DeleteObjectOutput {
         delete_marker: deleted.marker.then_some(true),
@@ -311,7 +317,7 @@ pub(crate) async fn delete_many(
     let asked = objects.clone();
     let operation = Operation::DeleteObjects { bucket: bucket(&input.bucket)?, objects };
     let answer =
-        gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))?;
+        gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(gate, &session, refusal))?;
     let Answer::ManyDeleted(outcomes) = answer else { return Err(mismatch(gate)) };
     let (mut deleted, mut errors) = (Vec::new(), Vec::new());
     for (Deletion { key, version, .. }, outcome) in asked.into_iter().zip(outcomes) {

@@ -1,16 +1,48 @@
 //! The multipart operations.
 
 use crate::convert::{
-    Checksums, Encoding, aes256, algorithm, attributes, bucket, checksum_type, conditions, etag, expected_owner, key,
-    labelled, name_error, payload, refuse_if, refuse_unoffered, stated_checksum, tagging, timestamp,
+    Checksums, Encoding, aes256, algorithm, algorithm_name, attributes, bucket, checksum_type, conditions, etag,
+    expected_owner, key, kind_name, labelled, name_error, payload, refuse_if, refuse_unoffered, stated_checksum,
+    tagging, timestamp,
 };
 use crate::error::{malformed, mismatch, refused, session};
 use crate::listings::limit;
 use crate::objects::copy_source;
 use fastness_gate::{Answer, Gate, Payload};
-use fastness_operation::{ByteRange, CompletedPart, Extras, Listing, Operation, PartNumber, UploadId};
+use fastness_operation::{
+    ByteRange, ChecksumKind, CompletedPart, ExpectedObject, Extras, Listing, Operation, PartNumber, UploadChecksum,
+    UploadId,
+};
 use s3s::dto;
-use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
+use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
+
+fn checksum_kind(name: &dto::ChecksumType) -> Result<ChecksumKind, S3Error> {
+    match name.as_str() {
+        dto::ChecksumType::COMPOSITE => Ok(ChecksumKind::Composite),
+        dto::ChecksumType::FULL_OBJECT => Ok(ChecksumKind::FullObject),
+        _ => Err(malformed(S3ErrorCode::InvalidRequest, "Value for x-amz-checksum-type header is invalid.")),
+    }
+}
+
+/// The checksum that an upload asks for.
+fn upload_checksum(
+    name: Option<&dto::ChecksumAlgorithm>,
+    kind: Option<&dto::ChecksumType>,
+) -> Result<Option<UploadChecksum>, S3Error> {
+    let kind = kind.map(checksum_kind).transpose()?;
+    let Some(name) = name else {
+        let message = "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.";
+        return if kind.is_some() { Err(malformed(S3ErrorCode::InvalidRequest, message)) } else { Ok(None) };
+    };
+    let usual = UploadChecksum::usual(algorithm(name.as_str())?);
+    let checksum = UploadChecksum { kind: kind.unwrap_or(usual.kind), ..usual };
+    if checksum.is_offered() {
+        return Ok(Some(checksum));
+    }
+    let (kind, name) = (checksum.kind.name(), checksum.algorithm.name().to_lowercase());
+    let message = format!("The {kind} checksum type cannot be used with the {name} checksum algorithm.");
+    Err(malformed(S3ErrorCode::InvalidRequest, message))
+}
 
 pub(crate) async fn create(
     gate: &Gate,
@@ -20,33 +52,27 @@ pub(crate) async fn create(
     let S3Request { input, headers, .. } = request;
     expected_owner(&session, input.expected_bucket_owner.as_ref())?;
     refuse_unoffered!(input);
-    refuse_if(&[
-        (
-            "encryption with the caller's key",
-            input.sse_customer_algorithm.is_some() || input.sse_customer_key.is_some(),
-        ),
-        (
-            "a full-object checksum over parts",
-            input.checksum_type.as_ref().is_some_and(|kind| kind.as_str() == dto::ChecksumType::FULL_OBJECT),
-        ),
-    ])?;
-    let asked = input.checksum_algorithm.as_ref().map(|name| algorithm(name.as_str())).transpose()?;
+    refuse_if(&[(
+        "encryption with the caller's key",
+        input.sse_customer_algorithm.is_some() || input.sse_customer_key.is_some(),
+    )])?;
+    let checksum = upload_checksum(input.checksum_algorithm.as_ref(), input.checksum_type.as_ref())?;
     let operation = Operation::CreateMultipartUpload {
         bucket: bucket(&input.bucket)?,
         key: key(&input.key)?,
         attributes: attributes(&headers, input.content_type, input.metadata)?,
         extras: Extras { tags: tagging(input.tagging.as_deref())?, ..Extras::default() },
-        checksum: asked,
+        checksum,
     };
     let answer =
-        gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))?;
+        gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(gate, &session, refusal))?;
     let Answer::Upload(upload, label) = answer else { return Err(mismatch(gate)) };
     let output = dto::CreateMultipartUploadOutput {
         bucket: Some(input.bucket),
         key: Some(input.key),
         upload_id: Some(upload.to_string()),
         checksum_algorithm: input.checksum_algorithm,
-        checksum_type: input.checksum_type,
+        checksum_type: checksum.map(|checksum| kind_name(checksum.kind)),
         server_side_encryption: aes256(),
         ..Default::default()
     };
@@ -73,7 +99,7 @@ pub(crate) async fn part(
         upload: UploadId::new(input.upload_id),
         part: PartNumber::new(i64::from(input.part_number)).map_err(name_error)?,
     };
-    let answer = gate.handle(&session, operation, payload).await.map_err(|refusal| refused(&session, refusal))?;
+    let answer = gate.handle(&session, operation, payload).await.map_err(|refusal| refused(gate, &session, refusal))?;
     let Answer::Part(part, label) = answer else { return Err(mismatch(gate)) };
     let sums = Checksums::of(part.checksum);
     let output = dto::UploadPartOutput {
@@ -124,7 +150,7 @@ pub(crate) async fn part_copy(
         part: PartNumber::new(i64::from(input.part_number)).map_err(name_error)?,
     };
     let answer =
-        gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))?;
+        gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(gate, &session, refusal))?;
     let Answer::Part(part, label) = answer else { return Err(mismatch(gate)) };
     let sums = Checksums::of(part.checksum);
     let result = dto::CopyPartResult {
@@ -151,11 +177,12 @@ pub(crate) async fn complete(
     let session = session(&request)?;
     let input = request.input;
     expected_owner(&session, input.expected_bucket_owner.as_ref())?;
-    let full = input.checksum_type.as_ref().is_some_and(|kind| kind.as_str() == dto::ChecksumType::FULL_OBJECT);
-    refuse_if(&[
-        ("a full-object checksum over parts", full),
-        ("a check of the object's size on completion", input.mpu_object_size.is_some()),
-    ])?;
+    let below_zero = |_| malformed(S3ErrorCode::InvalidArgument, "x-amz-mp-object-size is not below zero");
+    let expected = ExpectedObject {
+        checksum: stated_checksum!(input).one()?,
+        kind: input.checksum_type.as_ref().map(checksum_kind).transpose()?,
+        size: input.mpu_object_size.map(u64::try_from).transpose().map_err(below_zero)?,
+    };
     let named = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
     if named.is_empty() || named.len() > 10_000 {
         let message = "The XML you provided was not well-formed or did not validate against our published schema";
@@ -173,10 +200,11 @@ pub(crate) async fn complete(
         key: key(&input.key)?,
         upload: UploadId::new(input.upload_id),
         parts,
+        expected,
         conditions: conditions(input.if_match, input.if_none_match, None, None),
     };
     let answer =
-        gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))?;
+        gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(gate, &session, refusal))?;
     let Answer::Written(written, label) = answer else { return Err(mismatch(gate)) };
     let checksum_type = checksum_type(written.checksum.as_ref());
     let sums = Checksums::of(written.checksum);
@@ -211,7 +239,7 @@ pub(crate) async fn abort(
         key: key(&input.key)?,
         upload: UploadId::new(input.upload_id),
     };
-    match gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))? {
+    match gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(gate, &session, refusal))? {
         Answer::Done => {
             Ok(S3Response::with_status(dto::AbortMultipartUploadOutput::default(), http::StatusCode::NO_CONTENT))
         }
@@ -235,7 +263,7 @@ pub(crate) async fn list_parts(
         limit: limit(input.max_parts, "max-parts")?,
     };
     let answer =
-        gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))?;
+        gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(gate, &session, refusal))?;
     let Answer::Parts(page) = answer else { return Err(mismatch(gate)) };
     let next = page.parts.last().filter(|_| page.truncated).map(|part| i32::from(part.number));
     let parts = page.parts.into_iter().map(|part| {
@@ -262,7 +290,8 @@ pub(crate) async fn list_parts(
         part_number_marker: Some(after),
         next_part_number_marker: next,
         max_parts: Some(i32::from(limit(input.max_parts, "max-parts")?)),
-        checksum_algorithm: page.checksum.map(|algorithm| dto::ChecksumAlgorithm::from_static(algorithm.name())),
+        checksum_algorithm: page.checksum.map(|checksum| algorithm_name(checksum.algorithm)),
+        checksum_type: page.checksum.map(|checksum| kind_name(checksum.kind)),
         owner: Some(dto::Owner { display_name: None, id }),
         storage_class: Some(dto::StorageClass::from_static(dto::StorageClass::STANDARD)),
         ..Default::default()
@@ -290,13 +319,15 @@ pub(crate) async fn list(
     let max_uploads = i32::from(listing.limit);
     let operation = Operation::ListMultipartUploads { bucket: bucket(&input.bucket)?, listing };
     let answer =
-        gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(&session, refusal))?;
+        gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(gate, &session, refusal))?;
     let Answer::Uploads(page) = answer else { return Err(mismatch(gate)) };
     let uploads = page.uploads.into_iter().map(|upload| dto::MultipartUpload {
         key: Some(encoding.text(&upload.key)),
         upload_id: Some(upload.upload),
         initiated: Some(timestamp(upload.initiated_ms)),
         storage_class: Some(dto::StorageClass::from_static(dto::StorageClass::STANDARD)),
+        checksum_algorithm: upload.checksum.map(|checksum| algorithm_name(checksum.algorithm)),
+        checksum_type: upload.checksum.map(|checksum| kind_name(checksum.kind)),
         ..Default::default()
     });
     let prefixes = page.prefixes.iter().map(|prefix| dto::CommonPrefix { prefix: Some(encoding.text(prefix)) });

@@ -30,7 +30,12 @@ struct Own {
 }
 
 /// Finds the version that a change names. A lower one is not changed from above; what is not in view is not there.
-fn own_target(turn: &Turn<'_>, below: &Snapshot, bucket: &Bucket, target: &ObjectTarget) -> Result<Own, Fault> {
+fn own_target(
+    turn: &Turn<'_>,
+    below: &Snapshot,
+    bucket: &Bucket,
+    (target, label): (&ObjectTarget, Label),
+) -> Result<Own, Fault> {
     let own = crate::buckets::find_own(turn, bucket)?;
     let mine = match (&own, &target.version) {
         (Some(own), Some(id)) => own_version(turn, own, &target.key, id)?,
@@ -44,7 +49,7 @@ fn own_target(turn: &Turn<'_>, below: &Snapshot, bucket: &Bucket, target: &Objec
             (false, _) => Some(record.id.clone()),
         };
         if record.object.is_none() {
-            return Err(is_marker(target, shown));
+            return Err(is_marker(target, shown, label));
         }
         return Ok(Own { row: keys::version(own.id, target.key.as_str(), sequence), record, shown });
     }
@@ -55,7 +60,8 @@ fn own_target(turn: &Turn<'_>, below: &Snapshot, bucket: &Bucket, target: &Objec
     let Some(lower) = lower else { return Err(missing(target)) };
     let found = find(below, &lower, target)?;
     if found.record.object.is_none() {
-        return Err(is_marker(target, found.shown_id(lower.top.versioning)));
+        let slice = below.slices.get(found.slice).ok_or_else(no_such_key)?;
+        return Err(is_marker(target, found.shown_id(lower.top.versioning), slice.partition.label));
     }
     let message = "the version is at a lower label; change it there, from a session at that label";
     Err(Fault::refused(Code::AccessDenied, message))
@@ -80,10 +86,10 @@ impl Store {
         let bucket = snapshot.bucket(bucket)?.ok_or_else(no_such_bucket)?;
         let found = find(&snapshot, &bucket, target)?;
         let version = found.shown_id(bucket.top.versioning);
-        if found.record.object.is_none() {
-            return Err(is_marker(target, version));
-        }
         let slice = snapshot.slices.get(found.slice).ok_or_else(no_such_key)?;
+        if found.record.object.is_none() {
+            return Err(is_marker(target, version, slice.partition.label));
+        }
         Ok(Annotated { extras: found.record.extension.extras, version, label: slice.partition.label })
     }
 
@@ -101,7 +107,7 @@ impl Store {
         let bucket = permit.bucket(&target.bucket).cloned().ok_or_else(no_such_bucket)?;
         let label = view.session();
         let work = move |turn: &mut Turn<'_>| {
-            let Own { row, record, shown } = own_target(turn, &store.below(&view)?, &bucket, &target)?;
+            let Own { row, record, shown } = own_target(turn, &store.below(&view)?, &bucket, (&target, label))?;
             let extras = Extras { tags, ..record.extension.extras };
             let extension = Extension { extras: extras.clone(), ..record.extension };
             turn.versions.insert(row.as_slice(), encode(&VersionRecord { extension, ..record })?.as_slice())?;

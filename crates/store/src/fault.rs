@@ -1,5 +1,6 @@
 //! Why the store did not do something.
 
+use fastness_decide::About;
 use fastness_operation::Code;
 
 /// What the store answers when it does not do what was permitted.
@@ -12,8 +13,8 @@ pub enum Fault {
         code: Code,
         /// A text for the caller.
         message: String,
-        /// The id of the delete marker that the name means, if it means one.
-        marker: Option<String>,
+        /// The version that it is about, if it is one in the view.
+        about: Option<Box<About>>,
     },
     /// The disk, or a damaged file: nothing was changed, the caller is told no more than that.
     #[error("the store failed: {0}")]
@@ -24,7 +25,15 @@ impl Fault {
     /// A refusal without more.
     #[must_use]
     pub fn refused(code: Code, message: impl Into<String>) -> Self {
-        Self::Refused { code, message: message.into(), marker: None }
+        Self::Refused { code, message: message.into(), about: None }
+    }
+
+    /// The same refusal, with the version that it is about.
+    pub(crate) fn with(self, version: About) -> Self {
+        match self {
+            Self::Refused { code, message, .. } => Self::Refused { code, message, about: Some(Box::new(version)) },
+            failed @ Self::Failed(_) => failed,
+        }
     }
 
     /// A failure with its context.

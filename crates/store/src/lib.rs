@@ -10,6 +10,7 @@ mod blob;
 mod blobs;
 mod buckets;
 mod catalog;
+mod checksums;
 mod configurations;
 mod content;
 mod directory;
@@ -31,15 +32,16 @@ mod view;
 
 pub use annotations::Annotated;
 pub use buckets::BucketInfo;
+pub use checksums::ChecksumHasher;
 pub use content::Content;
 pub use erasure::VALUES_PER_KEY_MAX;
 pub use fault::Fault;
 pub use listing::{KEYS_LOOKED_AT_MAX, ListPage, Listed, ListedUpload, UploadPage};
 pub use log::LogReader;
 pub use map::{RegionMap, RegionSetup};
-pub use objects::{Deleted, ManyDeleted, ObjectInfo, Written};
+pub use objects::{Deleted, ManyDeleted, ObjectInfo, ObjectPart, Written};
 pub use partition::{BATCH_LEN_MAX, LAZY_WAIT_MAX, QUEUE_LEN_MAX, RESERVE_LEN};
-pub use receive::{CHUNK_TIME_MAX, ChecksumHasher, INLINE_LEN_MAX, Received, VALUE_LEN_MAX};
+pub use receive::{CHUNK_TIME_MAX, INLINE_LEN_MAX, Received, VALUE_LEN_MAX};
 pub use uploads::{PART_LEN_MIN, PartInfo, PartPage};
 
 use disk::Disk;

@@ -5,11 +5,12 @@
 use crate::catalog::{self, ReadRows};
 use crate::fault::no_such_bucket;
 use crate::records::{UploadRecord, VersionHead, decode};
+use crate::uploads::checksum_of;
 use crate::view::{BucketInView, Snapshot};
 use crate::{Fault, Store, keys};
 use fastness_decide::Permit;
 use fastness_label::Label;
-use fastness_operation::{Listing, Operation, VersionId};
+use fastness_operation::{ChecksumAlgorithm, ChecksumKind, Listing, Operation, UploadChecksum, VersionId};
 use redb::{AccessGuard, Range};
 use std::sync::Arc;
 
@@ -31,6 +32,8 @@ pub struct Listed {
     pub modified_ms: i64,
     /// `ETag` (without quotes) and bytes; nothing for a delete marker.
     pub content: Option<(String, u64)>,
+    /// The checksum's algorithm, and whether it is composed of parts'.
+    pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
 }
 
 /// A page of a listing of objects or versions.
@@ -53,6 +56,8 @@ pub struct ListedUpload {
     pub upload: String,
     /// Milliseconds since 1970.
     pub initiated_ms: i64,
+    /// The checksum that it will carry.
+    pub checksum: Option<UploadChecksum>,
 }
 
 /// A page of uploads.
@@ -233,7 +238,9 @@ fn listed(
     let label = snapshot.slices.get(slice)?.partition.label;
     let content = record.object.as_ref().map(|object| (object.etag.to_owned(), object.size));
     let version = if topmost_null { VersionId::NULL } else { record.id }.to_owned();
-    Some(Listed { key: key.to_owned(), label, version, latest, modified_ms: record.modified_ms, content })
+    let checksum = record.object.as_ref().and_then(|object| object.checksum);
+    let checksum = checksum.map(|(algorithm, value)| (algorithm, ChecksumKind::of(value)));
+    Some(Listed { key: key.to_owned(), label, version, latest, modified_ms: record.modified_ms, content, checksum })
 }
 
 impl Store {
@@ -399,7 +406,12 @@ impl Store {
             }
             start = row;
             start.push(0);
-            page.uploads.push(ListedUpload { key, upload, initiated_ms: record.initiated_ms });
+            page.uploads.push(ListedUpload {
+                key,
+                upload,
+                initiated_ms: record.initiated_ms,
+                checksum: checksum_of(&record),
+            });
         }
         Ok(page)
     }

@@ -5,14 +5,14 @@ use crate::catalog::Turn;
 use crate::content::Content;
 use crate::fault::{no_such_bucket, no_such_key};
 use crate::receive::Received;
-use crate::records::{BucketRecord, Extension, ObjectRecord, Piece, Place, VersionRecord, decode, encode};
+use crate::records::{BucketRecord, Extension, ObjectRecord, Piece, Place, StoredPart, VersionRecord, decode, encode};
 use crate::view::{self, BucketInView, Found, Snapshot};
 use crate::{Fault, Record, Store, keys};
-use fastness_decide::{Bucket, Permit};
+use fastness_decide::{About, Bucket, Permit};
 use fastness_label::Label;
 use fastness_operation::{
-    Attributes, Checksum, Code, Conditions, Deletion, Extras, Moment, ObjectKey, ObjectTarget, Operation, VersionId,
-    Versioning,
+    Attributes, ByteRange, Checksum, Code, Conditions, Deletion, Extras, Moment, ObjectKey, ObjectTarget, Operation,
+    PartNumber, VersionId, Versioning,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -35,8 +35,63 @@ pub struct ObjectInfo {
     pub checksum: Option<Checksum>,
     /// Tags, retention, legal hold.
     pub extras: Extras,
+    /// The parts of an object that was uploaded in parts.
+    pub parts: Vec<ObjectPart>,
     /// What `x-amz-version-id` says, if anything.
     pub version: Option<String>,
+}
+
+/// A part of a finished object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectPart {
+    /// The number it was uploaded under.
+    pub number: u16,
+    /// Bytes of content.
+    pub size: u64,
+    /// Its own checksum, by the object's algorithm.
+    pub checksum: Option<Checksum>,
+}
+
+impl ObjectInfo {
+    /// Offset and length of what a read asks for, when it asks for less than the whole.
+    ///
+    /// # Errors
+    /// `InvalidRange`, `InvalidPartNumber`.
+    pub fn extent(&self, range: Option<ByteRange>, part: Option<PartNumber>) -> Result<Option<(u64, u64)>, Fault> {
+        if let Some(range) = range {
+            let unsatisfiable = || Fault::refused(Code::InvalidRange, "The requested range is not satisfiable");
+            return range.resolve(self.size).map(Some).ok_or_else(unsatisfiable);
+        }
+        let Some(part) = part else { return Ok(None) };
+        let mut offset = 0;
+        for found in &self.parts {
+            if found.number == part.get() {
+                return Ok(Some((offset, found.size)));
+            }
+            offset += found.size;
+        }
+        // An object that came in one piece is its own first part.
+        if self.parts.is_empty() && part.get() == 1 {
+            return Ok(Some((0, self.size)));
+        }
+        Err(Fault::refused(Code::InvalidPartNumber, "The requested partnumber is not satisfiable"))
+    }
+}
+
+/// The parts of an object. One of catalog format 1 does not say them: they are its pieces, if their number fits.
+fn parts(object: &ObjectRecord, stored: Vec<StoredPart>) -> Vec<ObjectPart> {
+    let algorithm = object.checksum.as_ref().map(|checksum| checksum.algorithm);
+    let known = |part: StoredPart| {
+        let StoredPart { number, size, checksum } = part;
+        let checksum = checksum.and_then(|value| Some(Checksum { algorithm: algorithm?, value }));
+        ObjectPart { number, size, checksum }
+    };
+    let count = object.etag.split_once('-').and_then(|(_, count)| count.parse::<usize>().ok());
+    if stored.is_empty() && count == Some(object.pieces.len()) {
+        let guessed = |(number, piece): (u16, &Piece)| ObjectPart { number, size: piece.size, checksum: None };
+        return (1..).zip(&object.pieces).map(guessed).collect();
+    }
+    stored.into_iter().map(known).collect()
 }
 
 /// What a write of an object yields.
@@ -420,6 +475,7 @@ impl Store {
     }
 
     fn try_open_object(&self, permit: &Permit) -> Result<(ObjectInfo, Option<Content>), Fault> {
+        let none = Conditions::default();
         let (target, conditions) = match permit.operation() {
             Operation::GetObject { target, conditions, .. } | Operation::HeadObject { target, conditions, .. } => {
                 (target, conditions)
@@ -427,6 +483,7 @@ impl Store {
             Operation::CopyObject { source, .. } | Operation::UploadPartCopy { source, .. } => {
                 (&source.target, &source.conditions)
             }
+            Operation::GetObjectAttributes { target } => (target, &none),
             _ => return Err(Fault::mismatch()),
         };
         let snapshot = self.snapshot(permit.view())?;
@@ -435,7 +492,8 @@ impl Store {
         let found = find(&snapshot, &bucket, target)?;
         let version = found.shown_id(bucket.top.versioning);
         let slice = snapshot.slices.get(found.slice).ok_or_else(no_such_key)?;
-        let Some(object) = found.record.object else { return Err(is_marker(target, version)) };
+        let Some(object) = found.record.object else { return Err(is_marker(target, version, slice.partition.label)) };
+        let parts = parts(&object, found.record.extension.parts);
         let info = ObjectInfo {
             label: slice.partition.label,
             size: object.size,
@@ -444,25 +502,34 @@ impl Store {
             attributes: object.attributes,
             checksum: object.checksum,
             extras: found.record.extension.extras,
+            parts,
             version,
+        };
+        let about = || About {
+            label: info.label,
+            version: info.version.clone(),
+            content: Some((info.etag.clone(), info.modified_ms)),
         };
         check_read(conditions, &info).map_err(|fault| match (permit.operation(), fault) {
             // A copy has no "not modified": its source's condition does not hold.
             (
                 Operation::CopyObject { .. } | Operation::UploadPartCopy { .. },
-                Fault::Refused { code: Code::NotModified, message, marker },
-            ) => Fault::Refused { code: Code::PreconditionFailed, message, marker },
-            (_, fault) => fault,
+                Fault::Refused { code: Code::NotModified, message, .. },
+            ) => Fault::refused(Code::PreconditionFailed, message),
+            (Operation::CopyObject { .. } | Operation::UploadPartCopy { .. }, fault) => fault,
+            (_, fault) => fault.with(about()),
         })?;
-        let head_only = matches!(permit.operation(), Operation::HeadObject { .. });
+        let head_only =
+            matches!(permit.operation(), Operation::HeadObject { .. } | Operation::GetObjectAttributes { .. });
         let pieces = if head_only { Vec::new() } else { object.pieces };
-        let range = match permit.operation() {
-            Operation::GetObject { range: Some(range), .. } | Operation::UploadPartCopy { range: Some(range), .. } => {
-                range.resolve(info.size)
+        let extent = match permit.operation() {
+            Operation::GetObject { range, part, .. } | Operation::HeadObject { range, part, .. } => {
+                info.extent(*range, *part).map_err(|fault| fault.with(about()))?
             }
-            _ => Some((0, info.size)),
+            Operation::UploadPartCopy { range: Some(range), .. } => range.resolve(info.size).or(Some((0, 0))),
+            _ => None,
         };
-        let (offset, length) = range.unwrap_or_default();
+        let (offset, length) = extent.unwrap_or((0, info.size));
         let content = Content::open(slice, &pieces, offset, length)?;
         Ok((info, content))
     }
@@ -523,13 +590,13 @@ impl Store {
 }
 
 /// What a name means that means a delete marker.
-pub(crate) fn is_marker(target: &ObjectTarget, shown: Option<String>) -> Fault {
+pub(crate) fn is_marker(target: &ObjectTarget, shown: Option<String>, label: Label) -> Fault {
     let (code, message) = match &target.version {
         Some(_) => (Code::MethodNotAllowed, "The specified method is not allowed against this resource."),
         None => (Code::NoSuchKey, "The specified key does not exist."),
     };
-    let marker = Some(shown.unwrap_or_else(|| VersionId::NULL.to_owned()));
-    Fault::Refused { code, message: message.to_owned(), marker }
+    let version = Some(shown.unwrap_or_else(|| VersionId::NULL.to_owned()));
+    Fault::refused(code, message).with(About { label, version, content: None })
 }
 
 pub(crate) fn find(snapshot: &Snapshot, bucket: &BucketInView, target: &ObjectTarget) -> Result<Found, Fault> {

@@ -4,12 +4,11 @@
 use crate::blob::BlobWriter;
 use crate::blobs::Incoming;
 use crate::catalog::Turn;
+use crate::checksums::ChecksumHasher;
 use crate::disk::OpenMode;
 use crate::partition::Partition;
 use crate::records::{Piece, Place};
 use crate::{Fault, Store, blobs};
-use aws_lc_rs::digest;
-use base64::Engine;
 use bytes::{Bytes, BytesMut};
 use fastness_decide::Permit;
 use fastness_operation::{Checksum, ChecksumAlgorithm, Code, Operation};
@@ -80,52 +79,6 @@ pub(crate) fn place(turn: &mut Turn<'_>, draft: Option<Draft>) -> Result<Vec<Pie
         }
     };
     Ok(vec![Piece { size, erasure, key, place }])
-}
-
-/// One of S3's checksums, running.
-pub enum ChecksumHasher {
-    /// A cyclic redundancy check.
-    Crc(ChecksumAlgorithm, Box<crc_fast::Digest>),
-    /// A secure hash.
-    Sha(ChecksumAlgorithm, digest::Context),
-}
-
-impl ChecksumHasher {
-    /// Begins one.
-    #[must_use]
-    pub fn new(algorithm: ChecksumAlgorithm) -> Self {
-        use crc_fast::CrcAlgorithm as Crc;
-        match algorithm {
-            ChecksumAlgorithm::Crc32 => Self::Crc(algorithm, Box::new(crc_fast::Digest::new(Crc::Crc32IsoHdlc))),
-            ChecksumAlgorithm::Crc32c => Self::Crc(algorithm, Box::new(crc_fast::Digest::new(Crc::Crc32Iscsi))),
-            ChecksumAlgorithm::Crc64Nvme => Self::Crc(algorithm, Box::new(crc_fast::Digest::new(Crc::Crc64Nvme))),
-            ChecksumAlgorithm::Sha1 => Self::Sha(algorithm, digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY)),
-            ChecksumAlgorithm::Sha256 => Self::Sha(algorithm, digest::Context::new(&digest::SHA256)),
-        }
-    }
-
-    /// Takes more bytes.
-    pub fn update(&mut self, bytes: &[u8]) {
-        match self {
-            Self::Crc(_, digest) => digest.update(bytes),
-            Self::Sha(_, context) => context.update(bytes),
-        }
-    }
-
-    /// The checksum of all bytes taken.
-    #[must_use]
-    pub fn finish(self) -> Checksum {
-        let base64 = base64::engine::general_purpose::STANDARD;
-        let (algorithm, value) = match self {
-            Self::Crc(algorithm, digest) => {
-                let value = digest.finalize().to_be_bytes();
-                let length = if algorithm == ChecksumAlgorithm::Crc64Nvme { 8 } else { 4 };
-                (algorithm, base64.encode(value.get(8 - length..).unwrap_or_default()))
-            }
-            Self::Sha(algorithm, context) => (algorithm, base64.encode(context.finish().as_ref())),
-        };
-        Checksum { algorithm, value }
-    }
 }
 
 impl Store {

@@ -79,6 +79,35 @@ pub(crate) struct VersionHead<'a> {
 pub(crate) struct ObjectHead<'a> {
     pub(crate) size: u64,
     pub(crate) etag: &'a str,
+    #[serde(borrow)]
+    _attributes: PassedAttributes<'a>,
+    pub(crate) checksum: Option<(ChecksumAlgorithm, &'a str)>,
+}
+
+/// [`Attributes`] that nobody looks at: the six headers, and the metadata without a map of it.
+type PassedAttributes<'a> = ([Option<&'a str>; 6], PassedMap);
+
+/// A map of text to text that is read past.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PassedMap;
+
+impl<'de> Deserialize<'de> for PassedMap {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pass;
+        impl<'de> serde::de::Visitor<'de> for Pass {
+            type Value = PassedMap;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a map")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<PassedMap, A::Error> {
+                while map.next_entry::<&str, &str>()?.is_some() {}
+                Ok(PassedMap)
+            }
+        }
+        deserializer.deserialize_map(Pass)
+    }
 }
 
 impl<'a> VersionHead<'a> {

@@ -2,15 +2,16 @@
 
 use crate::buckets::{find_own, own_record};
 use crate::catalog::{self, Turn};
+use crate::checksums::of_parts;
 use crate::fault::{no_such_bucket, no_such_upload};
 use crate::objects::{Destination, NewObject, Written, drop_pieces, put};
-use crate::receive::{ChecksumHasher, Received, place};
+use crate::receive::{Received, place};
 use crate::records::{Extension, PartRecord, StoredPart, UploadExtension, UploadRecord, decode, encode};
 use crate::{Fault, Record, Store, keys};
-use base64::Engine;
 use fastness_decide::{Bucket, Permit};
 use fastness_operation::{
-    Attributes, Checksum, ChecksumAlgorithm, Code, CompletedPart, Moment, ObjectKey, Operation, PartNumber, UploadId,
+    Attributes, Checksum, ChecksumAlgorithm, ChecksumKind, Code, CompletedPart, ExpectedObject, Moment, ObjectKey,
+    Operation, PartNumber, UploadChecksum, UploadId,
 };
 use md5::{Digest, Md5};
 use rand::rngs::StdRng;
@@ -43,8 +44,8 @@ pub struct PartPage {
     pub parts: Vec<PartInfo>,
     /// Whether there are more.
     pub truncated: bool,
-    /// The checksum algorithm of the upload.
-    pub checksum: Option<ChecksumAlgorithm>,
+    /// The checksum of the upload.
+    pub checksum: Option<UploadChecksum>,
 }
 
 fn upload_row(
@@ -110,8 +111,10 @@ impl Store {
         let Operation::CreateMultipartUpload { bucket: name, key, extras, checksum, .. } = permit.operation() else {
             return Err(Fault::mismatch());
         };
-        let (store, view, key, checksum) = (self.clone(), permit.view().clone(), key.clone(), *checksum);
-        let extension = UploadExtension { extras: extras.clone(), ..UploadExtension::default() };
+        let (store, view, key) = (self.clone(), permit.view().clone(), key.clone());
+        let full_object = checksum.is_some_and(|checksum| checksum.kind == ChecksumKind::FullObject);
+        let extension = UploadExtension { extras: extras.clone(), full_object, ..UploadExtension::default() };
+        let checksum = checksum.map(|checksum| checksum.algorithm);
         let bucket = permit.bucket(name).cloned().ok_or_else(no_such_bucket)?;
         let work = move |turn: &mut Turn<'_>| {
             let own = own_record(turn, &store.below(&view)?, &bucket)?;
@@ -200,17 +203,18 @@ impl Store {
         moment: Moment,
         record: Record<Written>,
     ) -> Result<Written, Fault> {
-        let Operation::CompleteMultipartUpload { bucket: name, key, upload, parts, conditions } = permit.operation()
+        let Operation::CompleteMultipartUpload { bucket: name, key, upload, parts, expected, conditions } =
+            permit.operation()
         else {
             return Err(Fault::mismatch());
         };
         let (store, view, key, upload) = (self.clone(), permit.view().clone(), key.clone(), upload.clone());
-        let (named, conditions) = (parts.clone(), conditions.clone());
+        let (named, expected, conditions) = (parts.clone(), expected.clone(), conditions.clone());
         let bucket = permit.bucket(name).cloned().ok_or_else(no_such_bucket)?;
         let work = move |turn: &mut Turn<'_>| {
             let (row, record) = upload_row(turn, &bucket, &key, &upload)?;
             let parts = choose_parts(turn, record.number, &named)?;
-            let new = assemble(&record, &parts);
+            let new = assemble(&record, &parts, &expected)?;
             let destination = Destination { bucket: &bucket, key: &key, conditions: &conditions };
             let pieces = parts.iter().filter_map(|(_, part)| part.piece.clone()).collect();
             let written = put(turn, &store.below(&view)?, &destination, &moment, new, |_| Ok(pieces))?;
@@ -247,7 +251,7 @@ impl Store {
         let (reading, upload) = self.find_upload(permit)?;
         let first = keys::part(upload.number, after.saturating_add(1));
         let last = keys::part(upload.number, u16::MAX);
-        let mut page = PartPage { parts: Vec::new(), truncated: false, checksum: upload.checksum };
+        let mut page = PartPage { parts: Vec::new(), truncated: false, checksum: checksum_of(&upload) };
         if *after == u16::MAX {
             return Ok(page);
         }
@@ -308,38 +312,60 @@ fn choose_parts(turn: &Turn<'_>, upload: u64, named: &[CompletedPart]) -> Result
     Ok(chosen)
 }
 
-/// The object that the parts make: its ETag is the MD5 of their MD5s, its checksum that of their checksums.
-fn assemble(upload: &UploadRecord, parts: &[(u16, PartRecord)]) -> NewObject {
+pub(crate) fn checksum_of(upload: &UploadRecord) -> Option<UploadChecksum> {
+    let kind = if upload.extension.full_object { ChecksumKind::FullObject } else { ChecksumKind::Composite };
+    upload.checksum.map(|algorithm| UploadChecksum { algorithm, kind })
+}
+
+/// The object that the parts make: its ETag is the MD5 of their MD5s, its checksum is made of theirs.
+fn assemble(upload: &UploadRecord, parts: &[(u16, PartRecord)], expected: &ExpectedObject) -> Result<NewObject, Fault> {
     let mut md5 = Md5::new();
     for (_, part) in parts {
         md5.update(part.md5);
     }
+    let size = parts.iter().map(|(_, part)| part.size).sum();
+    if let Some(wanted) = expected.size.filter(|wanted| *wanted != size) {
+        let message = format!("The x-amz-mp-object-size {wanted} does not match the size of the parts, {size}");
+        return Err(Fault::refused(Code::InvalidRequest, message));
+    }
+    let stated = expected.checksum.as_ref();
+    // An upload that named no algorithm takes the one that its completion states, if every part was sent with it.
+    let wanted = checksum_of(upload).or_else(|| {
+        let Checksum { algorithm, .. } = stated?;
+        let kind = stated?.kind();
+        Some(UploadChecksum { algorithm: *algorithm, kind }).filter(|wanted| wanted.is_offered())
+    });
+    if let (Some(kind), Some(wanted)) = (expected.kind, wanted)
+        && kind != wanted.kind
+    {
+        let message = format!("The upload was created using the {} checksum type.", wanted.kind.name());
+        return Err(Fault::refused(Code::BadDigest, message));
+    }
+    let sizes = parts.iter().map(|(_, part)| (part.size, part.checksum.as_ref()));
+    let checksum = wanted.and_then(|wanted| of_parts(wanted, sizes));
+    if let Some(stated) = stated
+        && checksum.as_ref() != Some(stated)
+    {
+        let message = format!("The {} you specified did not match the calculated checksum.", stated.algorithm.name());
+        return Err(Fault::refused(Code::BadDigest, message));
+    }
     let stored = |(number, part): &(u16, PartRecord)| StoredPart {
         number: *number,
         size: part.size,
-        checksum: part.checksum.as_ref().map(|checksum| checksum.value.clone()),
+        // A part's that is of another algorithm than the object's says nothing there.
+        checksum: part
+            .checksum
+            .as_ref()
+            .filter(|own| checksum.as_ref().is_some_and(|whole| whole.algorithm == own.algorithm))
+            .map(|own| own.value.clone()),
     };
+    let stored = parts.iter().map(stored).collect();
     let extras = upload.extension.extras.clone();
-    NewObject {
+    Ok(NewObject {
         etag: format!("{}-{}", hex::encode(md5.finalize()), parts.len()),
-        size: parts.iter().map(|(_, part)| part.size).sum(),
+        size,
         attributes: upload.attributes.clone(),
-        checksum: upload.checksum.and_then(|algorithm| composite(algorithm, parts)),
-        extension: Extension { extras, parts: parts.iter().map(stored).collect(), customer: None },
-    }
-}
-
-/// The composite checksum: that of the parts' checksums, `-N` behind it. Full-object checksums over parts come with
-/// the next issue, so an upload that asks for CRC64NVME, which has no composite form, keeps none.
-fn composite(algorithm: ChecksumAlgorithm, parts: &[(u16, PartRecord)]) -> Option<Checksum> {
-    if algorithm == ChecksumAlgorithm::Crc64Nvme {
-        return None;
-    }
-    let mut hasher = ChecksumHasher::new(algorithm);
-    for (_, part) in parts {
-        let checksum = part.checksum.as_ref().filter(|checksum| checksum.algorithm == algorithm)?;
-        hasher.update(&base64::engine::general_purpose::STANDARD.decode(&checksum.value).ok()?);
-    }
-    let Checksum { algorithm, value } = hasher.finish();
-    Some(Checksum { algorithm, value: format!("{value}-{}", parts.len()) })
+        checksum,
+        extension: Extension { extras, parts: stored, customer: None },
+    })
 }

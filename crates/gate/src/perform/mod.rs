@@ -43,6 +43,9 @@ impl Gate {
             }
             O::PutObject { .. } => self.put_object(session, permit, payload, draft).await,
             O::GetObject { .. } | O::HeadObject { .. } => self.get_object(permit),
+            O::GetObjectAttributes { .. } => {
+                store.open_object(permit).map(|(info, _)| Answer::Attributes(Box::new(info)))
+            }
             O::DeleteObject { .. } => {
                 let record = draft.record(|deleted: &fastness_store::Deleted| deleted.version.clone());
                 store.delete_object(permit, moment, record).await.map(Answer::Deleted)

@@ -33,22 +33,18 @@ impl Gate {
     }
 
     pub(crate) fn get_object(&self, permit: &Permit) -> Result<Answer, Fault> {
-        let (O::GetObject { range, .. } | O::HeadObject { range, .. }) = permit.operation() else {
+        let (O::GetObject { range, part, .. } | O::HeadObject { range, part, .. }) = permit.operation() else {
             return Err(mismatch());
         };
         let (info, content) = self.store.open_object(permit)?;
-        let unsatisfiable = || Fault::refused(Code::InvalidRange, "The requested range is not satisfiable");
-        let resolved = match range {
-            None => None,
-            Some(range) => Some(range.resolve(info.size).ok_or_else(unsatisfiable)?),
-        };
+        let resolved = info.extent(*range, *part)?;
         let (offset, length) = resolved.unwrap_or((0, info.size));
         let body = content.stream(offset, length);
         Ok(Answer::Object(Box::new(ObjectAnswer { info, range: resolved, body })))
     }
 
     pub(crate) async fn copy_object(&self, session: &Session, permit: &Permit, draft: &Draft) -> Result<Answer, Fault> {
-        let O::CopyObject { source, bucket, key, attributes, tags, lock, .. } = permit.operation() else {
+        let O::CopyObject { source, bucket, key, attributes, tags, lock, checksum, .. } = permit.operation() else {
             return Err(mismatch());
         };
         let (policy, label) = (self.store.policy(), permit.view().session());
@@ -58,7 +54,7 @@ impl Gate {
         let (info, content) = self.store.open_object(permit)?;
         let target = &source.target;
         let onto_itself = target.bucket == *bucket && target.key == *key && target.version.is_none();
-        if onto_itself && attributes.is_none() && info.label == label {
+        if onto_itself && attributes.is_none() && checksum.is_none() && info.label == label {
             return Err(Fault::refused(
                 Code::InvalidRequest,
                 "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
@@ -68,7 +64,7 @@ impl Gate {
             let message = "The specified copy source is larger than the maximum allowable size for a copy source";
             return Err(Fault::refused(Code::InvalidRequest, message));
         }
-        let algorithm = info.checksum.as_ref().map(|checksum| checksum.algorithm);
+        let algorithm = checksum.or(info.checksum.as_ref().map(|checksum| checksum.algorithm));
         let received = self.store.receive(permit, content.stream(0, info.size), algorithm).await?;
         let attributes = match attributes {
             Some(attributes) => attributes.clone(),
@@ -115,6 +111,15 @@ impl Gate {
     ) -> Result<Answer, Fault> {
         let asked = self.store.upload_checksum(permit)?;
         let Payload { stream, expected } = payload;
+        if let (Some(asked), Some(sent)) = (asked, expected.algorithm())
+            && asked != sent
+        {
+            let (asked, sent) = (asked.name().to_lowercase(), sent.name().to_lowercase());
+            let message = format!(
+                "Checksum Type mismatch occurred, expected checksum Type: {asked}, actual checksum Type: {sent}"
+            );
+            return Err(Fault::refused(Code::InvalidRequest, message));
+        }
         let received = self.store.receive(permit, stream.boxed(), expected.algorithm().or(asked)).await?;
         expected.check(&received)?;
         let record = draft.record(|part: &PartInfo| Some(format!("part {} etag {}", part.number, part.etag)));

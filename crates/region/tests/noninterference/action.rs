@@ -131,6 +131,8 @@ pub enum Action {
     DeleteConfiguration(usize, usize),
     Put(Place, Content, Condition),
     Get(Place, Version, Option<&'static str>, Condition),
+    GetPart(Place, Version, u16),
+    Attributes(Place, Version),
     Head(Place, Version, Condition),
     Delete(Place, Version, Condition),
     GetTags(Place, Version),
@@ -147,7 +149,7 @@ pub enum Action {
     List(usize, Page),
     ListV2(usize, Page),
     ListVersions(usize, Page),
-    CreateUpload(Place, Option<&'static str>, Option<&'static str>),
+    CreateUpload(Place, Option<(&'static str, &'static str)>, Option<&'static str>),
     Part(usize, u16, Content),
     PartCopy(usize, u16, Place, Version, Condition),
     Complete(usize, bool, Condition),
@@ -290,6 +292,7 @@ impl Action {
                 self.object(memory)
             }
             Self::GetTags(..) | Self::PutTags(..) | Self::DeleteTags(..) => self.annotation(memory),
+            Self::GetPart(..) | Self::Attributes(..) => self.described(memory),
             Self::CreateUpload(..)
             | Self::Part(..)
             | Self::PartCopy(..)
@@ -391,6 +394,21 @@ impl Action {
         }
     }
 
+    /// A part of an object, or what is known of it.
+    fn described(&self, memory: &Memory) -> Rendered {
+        let (Self::GetPart(at, version, _) | Self::Attributes(at, version)) = self else {
+            unreachable!("the caller chose by the action")
+        };
+        let (bucket, key, query) = versioned(*at, *version, memory);
+        let more = query.replace('?', "&");
+        let ask = match self {
+            Self::GetPart(_, _, part) => Ask::s3(Method::GET, format!("/{bucket}/{key}?partNumber={part}{more}")),
+            _ => Ask::s3(Method::GET, format!("/{bucket}/{key}?attributes{more}"))
+                .with("x-amz-object-attributes", "ETag,Checksum,ObjectParts,StorageClass,ObjectSize"),
+        };
+        Rendered { ask, bucket, key }
+    }
+
     /// What is said of an object.
     fn annotation(&self, memory: &Memory) -> Rendered {
         let (Self::GetTags(at, version) | Self::PutTags(at, version, _) | Self::DeleteTags(at, version)) = self else {
@@ -434,8 +452,8 @@ impl Action {
         if let Self::CreateUpload(at, algorithm, classification) = self {
             let (bucket, key) = place(*at);
             let mut ask = Ask::s3(Method::POST, format!("/{bucket}/{key}?uploads"));
-            if let Some(name) = algorithm {
-                ask = ask.with("x-amz-checksum-algorithm", name);
+            if let Some((name, kind)) = algorithm {
+                ask = ask.with("x-amz-checksum-algorithm", name).with("x-amz-checksum-type", kind);
             }
             if let Some(text) = classification {
                 ask = ask.with("x-amz-meta-classification", text);

@@ -233,7 +233,9 @@ impl Draw {
                 let range = self.chance(25).then_some(range);
                 Action::Get(self.place(), self.version(), range, self.condition())
             }
-            49..53 => Action::Head(self.place(), self.version(), self.condition()),
+            49 => Action::GetPart(self.place(), self.version(), self.one(&[1, 1, 2, 7, 10_001])),
+            50 => Action::Attributes(self.place(), self.version()),
+            51..53 => Action::Head(self.place(), self.version(), self.condition()),
             53..60 => {
                 let condition = if self.chance(80) { Condition::None } else { self.write_condition() };
                 Action::Delete(self.place(), self.version(), condition)
@@ -295,7 +297,8 @@ impl Draw {
                 Action::PartCopy(upload, number, self.place(), version, self.condition())
             }
             0..4 => {
-                let algorithm = self.one(&["CRC32", "SHA256", "CRC64NVME"]);
+                let offered = [("CRC32", "COMPOSITE"), ("CRC32C", "FULL_OBJECT"), ("SHA256", "COMPOSITE")];
+                let algorithm = self.one(&[offered[0], offered[1], offered[2], ("CRC64NVME", "COMPOSITE")]);
                 let algorithm = self.chance(40).then_some(algorithm);
                 Action::CreateUpload(self.place(), algorithm, self.classification(session))
             }
