@@ -13,7 +13,6 @@ use bytes::{Bytes, BytesMut};
 use fastness_decide::Permit;
 use fastness_operation::{Checksum, ChecksumAlgorithm, Code, Operation};
 use futures_util::{Stream, StreamExt};
-use md5_many::Md5State;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -177,36 +176,15 @@ impl Writing {
         Ok(self)
     }
 
-    fn finish(self, md5: [u8; 16]) -> Result<Received, Fault> {
+    /// Everything but the MD5, which comes from elsewhere.
+    fn finish(self) -> Result<Received, Fault> {
         self.writer.finish().map_err(|error| disk_fault(&error))?;
         self.partition.disk.sync_folder("incoming").map_err(|error| disk_fault(&error))?;
         let checksum = self.checksum.map(ChecksumHasher::finish);
         let content = Sealed::Large(self.id, self.file);
         let draft = Draft { size: self.size, erasure: self.erasure, key: self.key, content };
-        Ok(Received { size: self.size, md5, checksum, draft: Some(draft) })
+        Ok(Received { size: self.size, md5: [0; 16], checksum, draft: Some(draft) })
     }
-}
-
-/// A value between two steps: what is written of it, its running MD5, and a buffer for the step after the next.
-type Between = (Writing, Box<Md5State>, BytesMut);
-
-/// Writes and hashes one step, each on a thread of its own.
-async fn step((writing, md5, _): Between, step: Bytes) -> Result<Between, Fault> {
-    let partition = Arc::clone(&writing.partition);
-    let written = step.clone();
-    let (md5, writing) = tokio::join!(
-        partition.lanes.update(md5, step.clone()),
-        blocking(move || {
-            let writing = writing.push(&written);
-            drop(written);
-            writing
-        })
-    );
-    let buffer = step.try_into_mut().map(|mut buffer| {
-        buffer.clear();
-        buffer
-    });
-    Ok((writing?, md5, buffer.unwrap_or_default()))
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
@@ -235,9 +213,9 @@ where
 {
     check_room(&partition, first.iter().map(|chunk| chunk.len() as u64).sum())?;
     let mut size = 0_u64;
-    // While one step is written, the next is read: at most two steps are in memory.
-    let begin = move || Writing::begin(&partition, algorithm);
-    let mut under_way: Pending = tokio::spawn(async { Ok((blocking(begin).await?, Box::default(), BytesMut::new())) });
+    // While one step is written, the next is read, and some earlier ones are hashed.
+    let hashing = partition.lanes.begin()?;
+    let mut under_way: Pending = tokio::spawn(blocking(move || Writing::begin(&partition, algorithm)));
     let mut buffer = BytesMut::with_capacity(STEP_LEN);
     let mut first = first.into_iter();
     loop {
@@ -257,21 +235,24 @@ where
             let part = chunk.split_to(chunk.len().min(STEP_LEN - buffer.len()));
             buffer.extend_from_slice(&part);
             if buffer.len() == STEP_LEN {
-                let mut between = joined(under_way).await?;
-                let spare = std::mem::take(&mut between.2);
-                let full = std::mem::replace(&mut buffer, spare).freeze();
-                buffer.reserve(STEP_LEN);
-                under_way = tokio::spawn(step(between, full));
+                let step = std::mem::replace(&mut buffer, BytesMut::with_capacity(STEP_LEN)).freeze();
+                hashing.push(step.clone()).await?;
+                let writing = joined(under_way).await?;
+                under_way = tokio::spawn(blocking(move || writing.push(&step)));
             }
         }
     }
-    let (writing, md5, _) = step(joined(under_way).await?, buffer.freeze()).await?;
-    blocking(move || writing.finish(md5.finalize())).await
+    let step = buffer.freeze();
+    hashing.push(step.clone()).await?;
+    let writing = joined(under_way).await?;
+    let finish = blocking(move || writing.push(&step)?.finish());
+    let (md5, received) = tokio::join!(hashing.finish(), finish);
+    Ok(Received { md5: md5?, ..received? })
 }
 
-type Pending = tokio::task::JoinHandle<Result<Between, Fault>>;
+type Pending = tokio::task::JoinHandle<Result<Writing, Fault>>;
 
-async fn joined(pending: Pending) -> Result<Between, Fault> {
+async fn joined(pending: Pending) -> Result<Writing, Fault> {
     pending.await.unwrap_or_else(|error| Err(Fault::failed("writing a value", error)))
 }
 
