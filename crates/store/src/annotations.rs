@@ -39,7 +39,7 @@ fn own_target(
     let own = crate::buckets::find_own(turn, bucket)?;
     let mine = match (&own, &target.version) {
         (Some(own), Some(id)) => own_version(turn, own, &target.key, id)?,
-        (Some(own), None) => view::newest(&turn.versions, own.id, target.key.as_str())?,
+        (Some(own), None) => view::newest(&*turn.versions, own.id, target.key.as_str())?,
         (None, _) => None,
     };
     if let (Some(own), Some((sequence, record))) = (&own, mine) {

@@ -186,7 +186,7 @@ pub(crate) fn recover(partition: &Partition) -> Result<(), Fault> {
     };
     if !doomed.is_empty() {
         unlink(partition, &doomed);
-        let transaction = catalog::begin(&database)?;
+        let transaction = catalog::begin_durable(&database)?;
         {
             let mut table = transaction.open_table(DOOMED)?;
             for id in &doomed {
@@ -194,6 +194,7 @@ pub(crate) fn recover(partition: &Partition) -> Result<(), Fault> {
             }
         }
         transaction.commit()?;
+        partition.supersede();
     }
     let names = partition.disk.list("incoming").map_err(|error| Fault::failed(context, error))?;
     let waiting: Vec<[u8; 16]> =

@@ -74,7 +74,7 @@ impl Store {
                 return Err(Fault::refused(Code::BucketAlreadyOwnedByYou, message));
             }
             let prefix = keys::bucket_name_prefix(bucket.name.as_str());
-            if catalog::first_row(&turn.bucket_names, &prefix)?.is_some()
+            if catalog::first_row(&*turn.bucket_names, &prefix)?.is_some()
                 || below.resolve(&view, &bucket.name)?.is_some()
             {
                 let message =
@@ -154,7 +154,7 @@ impl Store {
             let own = find_own(turn, &bucket)?;
             let lower = below.bucket(&bucket)?;
             let own_versions = match &own {
-                Some(own) => catalog::first_row(&turn.versions, &keys::object_start(own.id, ""))?.is_some(),
+                Some(own) => catalog::first_row(&*turn.versions, &keys::object_start(own.id, ""))?.is_some(),
                 None => false,
             };
             if own_versions || lower.as_ref().map_or(Ok(false), |lower| below.has_versions(lower))? {

@@ -2,9 +2,10 @@
 
 use crate::blobs::Incoming;
 use crate::records::{self, State};
+use crate::redo::{self, Redo};
 use crate::{Chain, Fault};
 use redb::{
-    Database, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition,
+    Database, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
     TableHandle, WriteTransaction,
 };
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -26,6 +27,8 @@ pub(crate) const INLINE: TableDefinition<'static, u64, &'static [u8]> = TableDef
 pub(crate) const DOOMED: Rows = TableDefinition::new("doomed");
 pub(crate) const LOG: TableDefinition<'static, u64, &'static [u8]> = TableDefinition::new("log");
 pub(crate) const STATE: TableDefinition<'static, (), &'static [u8]> = TableDefinition::new("state");
+/// The number of the last record of the journal that this catalog holds.
+pub(crate) const JOURNALED: TableDefinition<'static, (), &'static [u8]> = TableDefinition::new("journaled");
 
 /// A snapshot of one catalog. Requests share the latest one ([`crate::partition::Partition::read`]); one that a commit
 /// has superseded lives on for the step of a request that holds it, at most about a second.
@@ -78,6 +81,16 @@ impl Reading {
         records::decode(guard.value())
     }
 
+    /// The number of the last record of the journal that the catalog holds.
+    pub(crate) fn journaled(&self) -> Result<u64, Fault> {
+        match self.transaction.open_table(JOURNALED) {
+            Ok(table) => redo::last_number(table.get(())?.as_ref().map(redb::AccessGuard::value)),
+            // Made by a program without a journal.
+            Err(redb::TableError::TableDoesNotExist(_)) => Ok(0),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     pub(crate) fn log(&self) -> Result<ReadOnlyTable<u64, &'static [u8]>, Fault> {
         Ok(self.transaction.open_table(LOG)?)
     }
@@ -88,19 +101,23 @@ impl Reading {
 /// INVARIANT: there is one turn a partition at a time, on the partition's own writer thread; what a turn does becomes
 /// visible and durable together, with the ledger entries that say so.
 pub(crate) struct Turn<'t> {
-    pub(crate) buckets: Table<'t, &'static [u8], &'static [u8]>,
-    pub(crate) bucket_names: Table<'t, &'static [u8], &'static [u8]>,
-    pub(crate) configurations: Table<'t, &'static [u8], &'static [u8]>,
-    pub(crate) versions: Table<'t, &'static [u8], &'static [u8]>,
-    pub(crate) nulls: Table<'t, &'static [u8], &'static [u8]>,
-    pub(crate) uploads: Table<'t, &'static [u8], &'static [u8]>,
-    pub(crate) parts: Table<'t, &'static [u8], &'static [u8]>,
-    pub(crate) directory: Table<'t, &'static [u8], &'static [u8]>,
-    pub(crate) inline: Table<'t, u64, &'static [u8]>,
-    pub(crate) doomed: Table<'t, &'static [u8], &'static [u8]>,
-    log: Table<'t, u64, &'static [u8]>,
-    state_row: Table<'t, (), &'static [u8]>,
+    pub(crate) buckets: redo::Rows<'t>,
+    pub(crate) bucket_names: redo::Rows<'t>,
+    pub(crate) configurations: redo::Rows<'t>,
+    pub(crate) versions: redo::Rows<'t>,
+    pub(crate) nulls: redo::Rows<'t>,
+    pub(crate) uploads: redo::Rows<'t>,
+    pub(crate) parts: redo::Rows<'t>,
+    pub(crate) directory: redo::Rows<'t>,
+    pub(crate) inline: redo::Numbered<'t>,
+    pub(crate) doomed: redo::Rows<'t>,
+    log: redo::Numbered<'t>,
+    state_row: redo::Single<'t>,
     state: State,
+    journaled: redo::Single<'t>,
+    /// The number of this turn's record in the journal.
+    number: u64,
+    redo: Redo,
     chain: &'t dyn Chain,
     /// Blobs that this turn took out of the catalog; unlinked once it is durable.
     pub(crate) unlinked: Vec<[u8; 16]>,
@@ -118,16 +135,28 @@ pub(crate) struct Aftermath {
     pub(crate) directory_changed: bool,
 }
 
-/// Begins a transaction that is durable when its commit returns.
+/// Begins a transaction. Its commit shows what the journal made durable before; a crash takes it back.
 pub(crate) fn begin(database: &Database) -> Result<WriteTransaction, Fault> {
+    with(database, Durability::None)
+}
+
+/// Begins a transaction that is durable when its commit returns, and all before it with it.
+pub(crate) fn begin_durable(database: &Database) -> Result<WriteTransaction, Fault> {
+    with(database, Durability::Immediate)
+}
+
+fn with(database: &Database, durability: Durability) -> Result<WriteTransaction, Fault> {
     let mut transaction = database.begin_write()?;
-    transaction.set_durability(Durability::Immediate).map_err(|error| Fault::failed("setting durability", error))?;
+    transaction.set_durability(durability).map_err(|error| Fault::failed("setting durability", error))?;
     Ok(transaction)
 }
 
 impl<'t> Turn<'t> {
     pub(crate) fn open(transaction: &'t WriteTransaction, chain: &'t dyn Chain) -> Result<Self, Fault> {
-        let state_row = transaction.open_table(STATE)?;
+        let redo = Redo::default();
+        let state_row = redo::Single::open(transaction, STATE, &redo)?;
+        let journaled = redo::Single::open(transaction, JOURNALED, &redo)?;
+        let number = 1 + redo::last_number(journaled.get(())?.as_ref().map(redb::AccessGuard::value))?;
         let mut state: State = match state_row.get(())? {
             Some(guard) => records::decode(guard.value())?,
             None => State::new(),
@@ -142,19 +171,22 @@ impl<'t> Turn<'t> {
         // INVARIANT: a row that an older program would misread is written only with the new number.
         state.format = State::FORMAT;
         Ok(Self {
-            buckets: transaction.open_table(BUCKETS)?,
-            bucket_names: transaction.open_table(BUCKET_NAMES)?,
-            configurations: transaction.open_table(CONFIGURATIONS)?,
-            versions: transaction.open_table(VERSIONS)?,
-            nulls: transaction.open_table(NULLS)?,
-            uploads: transaction.open_table(UPLOADS)?,
-            parts: transaction.open_table(PARTS)?,
-            directory: transaction.open_table(DIRECTORY)?,
-            inline: transaction.open_table(INLINE)?,
-            doomed: transaction.open_table(DOOMED)?,
-            log: transaction.open_table(LOG)?,
+            buckets: redo::Rows::open(transaction, BUCKETS, &redo)?,
+            bucket_names: redo::Rows::open(transaction, BUCKET_NAMES, &redo)?,
+            configurations: redo::Rows::open(transaction, CONFIGURATIONS, &redo)?,
+            versions: redo::Rows::open(transaction, VERSIONS, &redo)?,
+            nulls: redo::Rows::open(transaction, NULLS, &redo)?,
+            uploads: redo::Rows::open(transaction, UPLOADS, &redo)?,
+            parts: redo::Rows::open(transaction, PARTS, &redo)?,
+            directory: redo::Rows::open(transaction, DIRECTORY, &redo)?,
+            inline: redo::Numbered::open(transaction, INLINE, &redo)?,
+            doomed: redo::Rows::open(transaction, DOOMED, &redo)?,
+            log: redo::Numbered::open(transaction, LOG, &redo)?,
             state_row,
             state,
+            journaled,
+            number,
+            redo,
             chain,
             unlinked: Vec::new(),
             settled: Vec::new(),
@@ -181,13 +213,21 @@ impl<'t> Turn<'t> {
         Ok(())
     }
 
-    /// Writes the counters back; the tables close, and the transaction can commit.
-    pub(crate) fn close(mut self) -> Result<Aftermath, Fault> {
+    /// Writes the counters back; the tables close, and the transaction can commit once the journal has the changes.
+    pub(crate) fn close(mut self) -> Result<(Aftermath, Changes), Fault> {
         let state = records::encode(&self.state)?;
         self.state_row.insert((), state.as_slice())?;
-        let Self { unlinked, settled, directory_changed, .. } = self;
-        Ok(Aftermath { unlinked, settled, directory_changed })
+        self.journaled.insert((), &self.number.to_be_bytes())?;
+        let Self { unlinked, settled, directory_changed, number, redo, .. } = self;
+        Ok((Aftermath { unlinked, settled, directory_changed }, Changes { number, told: redo.take() }))
     }
+}
+
+/// What a turn changed, for the journal.
+#[derive(Debug)]
+pub(crate) struct Changes {
+    pub(crate) number: u64,
+    pub(crate) told: Vec<u8>,
 }
 
 /// A row's key and value, copied.

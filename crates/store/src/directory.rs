@@ -74,10 +74,10 @@ impl Change<'_, '_> {
 
 impl Directory for Change<'_, '_> {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, DirectoryFault> {
-        get(&self.turn.directory, key)
+        get(&*self.turn.directory, key)
     }
     fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<(String, Vec<u8>)>, DirectoryFault> {
-        list(&self.turn.directory, prefix, after, limit)
+        list(&*self.turn.directory, prefix, after, limit)
     }
 }
 

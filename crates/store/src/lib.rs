@@ -17,6 +17,7 @@ mod directory;
 pub mod disk;
 mod erasure;
 mod fault;
+mod journal;
 mod keys;
 mod lanes;
 mod listing;
@@ -27,6 +28,7 @@ mod pages;
 mod partition;
 mod receive;
 mod records;
+mod redo;
 mod uploads;
 mod view;
 
@@ -50,6 +52,7 @@ use fastness_identity::RegionLabels;
 use fastness_label::{Label, Policy};
 use fastness_operation::BucketName;
 use fastness_vault::RootKey;
+use journal::Journal;
 use partition::Partition;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use view::{Slice, Snapshot};
@@ -71,7 +74,8 @@ pub struct Store {
 
 struct Inner {
     disk: Arc<dyn Disk>,
-    root: RootKey,
+    root: Arc<RootKey>,
+    journal: Arc<Journal>,
     policy: Policy,
     chain: Arc<dyn Chain>,
     /// The region's map as it lies on the disk.

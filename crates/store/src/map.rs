@@ -1,6 +1,7 @@
 //! The region's map: which label's partition lies in which folder, under which wrapped key. Sealed under the root key.
 
 use crate::disk::{Disk, OpenMode};
+use crate::journal::Journal;
 use crate::partition::{Partition, Stage};
 use crate::{Chain, Fault, Inner, OpenPartitions, Store, directory};
 use fastness_identity::{DirectoryChange, DirectoryError, RegionLabels};
@@ -101,6 +102,7 @@ impl RegionMap {
         root: &RootKey,
         policy: &Policy,
         label: Label,
+        journal: &Arc<Journal>,
         chain: &Arc<dyn Chain>,
         stage: Stage,
     ) -> Result<Arc<Partition>, Fault> {
@@ -112,7 +114,8 @@ impl RegionMap {
         let folder = format!("partitions/{}", entry.folder);
         disk.create_folder(&folder).map_err(|error| Fault::failed(context, error))?;
         disk.sync_folder("partitions").map_err(|error| Fault::failed(context, error))?;
-        Partition::open(label, disk.folder(&folder), key, Arc::clone(chain), stage)
+        let member = journal.member(&entry.folder, &key)?;
+        Partition::open(label, disk.folder(&folder), key, member, Arc::clone(chain), stage)
     }
 }
 
@@ -157,10 +160,13 @@ impl Store {
         }
         let context = "making the region's folder";
         disk.create_folder("partitions").map_err(|error| Fault::failed(context, error))?;
+        let root = Arc::new(root);
+        let journal = Journal::open(Arc::clone(&disk), Arc::clone(&root))?;
+        journal.recovered()?;
         for held in labels.held().iter().filter(|held| **held != floor) {
-            map.open_partition(disk.as_ref(), &root, &policy, *held, &chain, Stage::Making)?.close();
+            map.open_partition(disk.as_ref(), &root, &policy, *held, &journal, &chain, Stage::Making)?.close();
         }
-        let partition = map.open_partition(disk.as_ref(), &root, &policy, floor, &chain, Stage::Making)?;
+        let partition = map.open_partition(disk.as_ref(), &root, &policy, floor, &journal, &chain, Stage::Making)?;
         let texts: Vec<String> = labels.held().iter().map(|label| policy.banner(*label)).collect();
         let made = partition
             .turn(
@@ -177,10 +183,11 @@ impl Store {
             .await;
         partition.close();
         drop(partition);
+        drop(journal);
         let made = made?;
         // The map makes the folder a region: it is written last.
         map.write(disk.as_ref(), &root)?;
-        Ok((Self::open(disk, root, policy, chain)?, made))
+        Ok((Self::open_with(disk, root, policy, chain)?, made))
     }
 
     /// Opens a region's folder.
@@ -188,21 +195,34 @@ impl Store {
     /// # Errors
     /// A failure that says what is wrong with it: no region, another root key, another policy, damage.
     pub fn open(disk: Arc<dyn Disk>, root: RootKey, policy: Policy, chain: Arc<dyn Chain>) -> Result<Self, Fault> {
+        Self::open_with(disk, Arc::new(root), policy, chain)
+    }
+
+    fn open_with(
+        disk: Arc<dyn Disk>,
+        root: Arc<RootKey>,
+        policy: Policy,
+        chain: Arc<dyn Chain>,
+    ) -> Result<Self, Fault> {
         let map = RegionMap::read(disk.as_ref(), &root)?;
         if map.policy != policy.name() {
             let message = format!("it was made under the label policy `{}`, not `{}`", map.policy, policy.name());
             return Err(Fault::failed("opening the region", message));
         }
         let (floor, ceiling) = (label(&policy, &map.setup.floor)?, label(&policy, &map.setup.ceiling)?);
-        let floor_partition = map.open_partition(disk.as_ref(), &root, &policy, floor, &chain, Stage::Made)?;
+        let journal = Journal::open(Arc::clone(&disk), Arc::clone(&root))?;
+        let floor_partition =
+            map.open_partition(disk.as_ref(), &root, &policy, floor, &journal, &chain, Stage::Made)?;
         let held = directory::held_labels(&floor_partition, &policy)?;
         let labels = RegionLabels::new(&policy, floor, ceiling, held);
         let mut partitions = vec![floor_partition];
         for held in labels.held().iter().filter(|label| **label != floor) {
-            partitions.push(map.open_partition(disk.as_ref(), &root, &policy, *held, &chain, Stage::Made)?);
+            partitions.push(map.open_partition(disk.as_ref(), &root, &policy, *held, &journal, &chain, Stage::Made)?);
         }
+        journal.recovered()?;
         let open = OpenPartitions { labels: Arc::new(labels), partitions };
-        let inner = Inner { disk, root, policy, chain, map: Mutex::new(map), open: RwLock::new(Arc::new(open)) };
+        let inner =
+            Inner { disk, root, journal, policy, chain, map: Mutex::new(map), open: RwLock::new(Arc::new(open)) };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -214,7 +234,7 @@ impl Store {
         let mut changed = map.clone();
         changed.add(&inner.root, inner.policy.banner(label))?;
         let (disk, policy) = (inner.disk.as_ref(), &inner.policy);
-        changed.open_partition(disk, &inner.root, policy, label, &inner.chain, Stage::Making)?.close();
+        changed.open_partition(disk, &inner.root, policy, label, &inner.journal, &inner.chain, Stage::Making)?.close();
         changed.write(inner.disk.as_ref(), &inner.root)?;
         *map = changed;
         Ok(())
@@ -228,8 +248,15 @@ impl Store {
         if slot.find(label).is_some() {
             return Ok(());
         }
-        let partition =
-            map.open_partition(inner.disk.as_ref(), &inner.root, &inner.policy, label, &inner.chain, Stage::Made)?;
+        let partition = map.open_partition(
+            inner.disk.as_ref(),
+            &inner.root,
+            &inner.policy,
+            label,
+            &inner.journal,
+            &inner.chain,
+            Stage::Made,
+        )?;
         let held = slot.labels.held().iter().copied().chain([label]);
         let labels = RegionLabels::new(&inner.policy, slot.labels.floor(), slot.labels.ceiling(), held);
         let partitions = slot.partitions.iter().cloned().chain([partition]).collect();

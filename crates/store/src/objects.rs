@@ -222,7 +222,7 @@ pub(crate) fn drop_pieces<'a>(turn: &mut Turn<'_>, pieces: impl Iterator<Item = 
 }
 
 fn remove_null(turn: &mut Turn<'_>, own: &BucketRecord, key: &ObjectKey) -> Result<bool, Fault> {
-    let Some((sequence, record)) = view::null_version(&turn.nulls, &turn.versions, own.id, key.as_str())? else {
+    let Some((sequence, record)) = view::null_version(&*turn.nulls, &*turn.versions, own.id, key.as_str())? else {
         return Ok(false);
     };
     remove_version(turn, (own.id, key), sequence, &record)?;
@@ -276,7 +276,7 @@ pub(crate) fn latest_in_turn(
     key: &ObjectKey,
 ) -> Result<Option<VersionRecord>, Fault> {
     let own = match crate::buckets::find_own(turn, bucket)? {
-        Some(own) => view::newest(&turn.versions, own.id, key.as_str())?,
+        Some(own) => view::newest(&*turn.versions, own.id, key.as_str())?,
         None => None,
     };
     match own {
@@ -293,7 +293,7 @@ pub(crate) fn own_version(
     id: &VersionId,
 ) -> Result<Option<(u64, VersionRecord)>, Fault> {
     if id.is_null() {
-        return view::null_version(&turn.nulls, &turn.versions, own.id, key.as_str());
+        return view::null_version(&*turn.nulls, &*turn.versions, own.id, key.as_str());
     }
     let Some(sequence) = view::sequence_of(id.as_str()) else { return Ok(None) };
     let row = keys::version(own.id, key.as_str(), sequence);
@@ -356,7 +356,7 @@ fn delete_latest(
     };
     if own.versioning == Versioning::Unversioned {
         remove_null(turn, &own, key)?;
-        let own_left = view::newest(&turn.versions, own.id, key.as_str())?.is_some();
+        let own_left = view::newest(&*turn.versions, own.id, key.as_str())?.is_some();
         let shows = !own_left && latest_below(below, bucket, key)?.is_some_and(|record| record.object.is_some());
         if !shows {
             return Ok(Deleted::default());

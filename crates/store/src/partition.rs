@@ -8,6 +8,7 @@ use crate::blobs::{Incoming, Pins};
 use crate::catalog::{self, Aftermath, Reading, Turn};
 use crate::disk::{Disk, OpenMode};
 use crate::erasure::ErasureKeys;
+use crate::journal::Member;
 use crate::lanes::Lanes;
 use crate::records::State;
 use crate::{Chain, Fault, pages};
@@ -16,7 +17,7 @@ use fastness_vault::PartitionKey;
 use redb::Database;
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -33,6 +34,9 @@ pub const LAZY_WAIT_MAX: Duration = Duration::from_millis(50);
 
 /// Room on the disk that only records may use: data is refused before the ledger is.
 pub const RESERVE_LEN: u64 = 16 << 20;
+
+/// A partition that nothing was written to for this long makes its catalog durable by itself.
+const REST_TIME: Duration = Duration::from_secs(2);
 
 /// How long a caller waits for a place in a full queue.
 const ENQUEUE_TIME_MAX: Duration = Duration::from_secs(10);
@@ -53,6 +57,8 @@ enum Job {
     Noted,
     /// Everything before it is durable when this is answered.
     Flush(After),
+    /// Nothing to do but to look around.
+    Wake,
 }
 
 pub(crate) struct Partition {
@@ -62,6 +68,9 @@ pub(crate) struct Partition {
     pub(crate) pins: Pins,
     pub(crate) lanes: Lanes,
     key: Arc<PartitionKey>,
+    journal: Member,
+    /// Whether the catalog holds something that only the journal has durably.
+    ahead: AtomicBool,
     /// Replaced when an error of the disk made the old one unusable.
     database: RwLock<Arc<Database>>,
     /// The snapshot that requests share until the next commit.
@@ -116,6 +125,7 @@ impl Partition {
         label: Label,
         disk: Arc<dyn Disk>,
         key: PartitionKey,
+        journal: Member,
         chain: Arc<dyn Chain>,
         stage: Stage,
     ) -> Result<Arc<Self>, Fault> {
@@ -125,12 +135,14 @@ impl Partition {
         disk.sync_folder("").map_err(|error| Fault::failed("syncing a folder", error))?;
         let key = Arc::new(key);
         let database = open_database(disk.as_ref(), &key, stage)?;
+        // First: the turn below takes a number of its own.
+        catch_up(&database, &journal)?;
         // A new catalog, or one of an older program: its first turn writes the state and makes what is missing.
         let reading = Reading::begin(&database)?;
         let current = reading.is_complete() && reading.state().is_ok_and(|state| state.format == State::FORMAT);
         drop(reading);
         if !current {
-            let transaction = catalog::begin(&database)?;
+            let transaction = catalog::begin_durable(&database)?;
             Turn::open(&transaction, chain.as_ref())?.close()?;
             transaction.commit()?;
         }
@@ -139,6 +151,8 @@ impl Partition {
             label,
             erasure: ErasureKeys::new(disk.clone(), Arc::clone(&key)),
             disk,
+            journal,
+            ahead: AtomicBool::new(false),
             pins: Pins::default(),
             lanes: Lanes::default(),
             key,
@@ -152,6 +166,12 @@ impl Partition {
             writer: Mutex::new(None),
         });
         crate::blobs::recover(&partition)?;
+        let asleep = Arc::downgrade(&partition);
+        partition.journal.wake_by(move || {
+            if let Some(partition) = asleep.upgrade() {
+                partition.wake();
+            }
+        });
         let writer = Arc::clone(&partition);
         let thread = std::thread::Builder::new()
             .name("partition-writer".to_owned())
@@ -184,7 +204,7 @@ impl Partition {
     }
 
     /// Ends the life of the shared snapshot: the next request sees what was just committed.
-    fn supersede(&self) {
+    pub(crate) fn supersede(&self) {
         let superseded = self.snapshot.write().unwrap_or_else(PoisonError::into_inner).take();
         drop(superseded);
     }
@@ -313,11 +333,46 @@ impl Partition {
     }
 
     fn write_until_closed(&self, receiver: &Receiver<Job>, chain: &dyn Chain) {
-        while let Some(batch) = next_batch(receiver) {
+        loop {
+            let rest_in = self.ahead.load(Ordering::Relaxed).then_some(REST_TIME);
+            let Some(batch) = next_batch(receiver, rest_in) else { break };
+            let rested = batch.is_empty();
             self.commit_batch(batch, chain);
+            if rested || self.journal.is_wanted() {
+                self.checkpoint(chain);
+            }
         }
         // The last chance of what an earlier batch could not record.
         self.commit_batch(Vec::new(), chain);
+        self.checkpoint(chain);
+    }
+
+    /// Wakes the writer without work for it: the journal wants the catalog durable.
+    fn wake(&self) {
+        if let Some(queue) = self.queue.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            // A full queue wakes it as well.
+            let _woken = queue.try_send(Job::Wake);
+        }
+    }
+
+    /// Makes the catalog durable by itself, so that the journal can forget what it holds for it.
+    fn checkpoint(&self, chain: &dyn Chain) {
+        if self.ahead.load(Ordering::Relaxed) {
+            let committed = catalog::begin_durable(&self.database()).and_then(|transaction| {
+                transaction.commit()?;
+                Ok(())
+            });
+            if let Err(fault) = committed {
+                // The journal keeps everything; the next batch or rest tries again.
+                tracing::error!(label = ?self.label, %fault, "a catalog could not be made durable");
+                self.reopen_if_unusable(chain);
+                return;
+            }
+            self.ahead.store(false, Ordering::Relaxed);
+        }
+        if let Err(fault) = self.journal.checkpointed() {
+            tracing::error!(%fault, "a segment of the journal keeps its key for now");
+        }
     }
 
     fn commit_batch(&self, batch: Vec<Job>, chain: &dyn Chain) {
@@ -367,7 +422,7 @@ impl Partition {
                     failed.push(on_failure);
                     works.push_back(work);
                 }
-                Job::Noted => {}
+                Job::Noted | Job::Wake => {}
                 Job::Flush(after) => done.push(after),
             }
         }
@@ -407,7 +462,7 @@ impl Partition {
     ) -> Result<Aftermath, Fault> {
         let database = self.database();
         let transaction = catalog::begin(&database)?;
-        let aftermath = {
+        let (aftermath, changes) = {
             let mut turn = Turn::open(&transaction, chain)?;
             let forgettable = std::mem::take(&mut *self.forgettable.lock().unwrap_or_else(PoisonError::into_inner));
             for id in forgettable {
@@ -422,10 +477,13 @@ impl Partition {
             }
             turn.close()?
         };
-        if let Err(error) = transaction.commit() {
+        // INVARIANT: nothing is shown before the journal has it durably, nor told before it is shown.
+        let committed = self.journal.append(changes.number, &changes.told).and_then(|()| Ok(transaction.commit()?));
+        if let Err(fault) = committed {
             aftermath.settled.into_iter().for_each(Incoming::leave);
-            return Err(error.into());
+            return Err(fault);
         }
+        self.ahead.store(true, Ordering::Relaxed);
         Ok(aftermath)
     }
 
@@ -441,7 +499,9 @@ impl Partition {
         }
         self.supersede();
         let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        match open_database(self.disk.as_ref(), &self.key, Stage::Made) {
+        let opened = open_database(self.disk.as_ref(), &self.key, Stage::Made)
+            .and_then(|database| catch_up(&database, &self.journal).map(|()| database));
+        match opened {
             Ok(database) => {
                 *slot = Arc::new(database);
                 drop(slot);
@@ -456,9 +516,30 @@ fn slow_down() -> Fault {
     Fault::refused(fastness_operation::Code::SlowDown, "Please reduce your request rate.")
 }
 
-/// Waits for work and takes what is there; records of reads alone wait a little for company.
-fn next_batch(receiver: &Receiver<Job>) -> Option<Vec<Job>> {
-    let first = receiver.recv().ok()?;
+/// Does again in a catalog what only the journal has of it, durably.
+fn catch_up(database: &Database, journal: &Member) -> Result<(), Fault> {
+    let changes = journal.after(Reading::begin(database)?.journaled()?)?;
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let transaction = catalog::begin_durable(database)?;
+    for (_, told) in changes {
+        crate::redo::replay(&transaction, &told)?;
+    }
+    Ok(transaction.commit()?)
+}
+
+/// Waits for work and takes what is there; records of reads alone wait a little for company. Nothing in it means that
+/// nothing came for the time of a rest.
+fn next_batch(receiver: &Receiver<Job>, rest_in: Option<Duration>) -> Option<Vec<Job>> {
+    let first = match rest_in {
+        None => receiver.recv().ok()?,
+        Some(rest) => match receiver.recv_timeout(rest) {
+            Ok(job) => job,
+            Err(RecvTimeoutError::Timeout) => return Some(Vec::new()),
+            Err(RecvTimeoutError::Disconnected) => return None,
+        },
+    };
     let deadline = Instant::now() + LAZY_WAIT_MAX;
     let mut urgent = !matches!(first, Job::Noted);
     let mut batch = vec![first];

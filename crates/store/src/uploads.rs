@@ -89,7 +89,7 @@ fn drop_upload(turn: &mut Turn<'_>, row: &[u8], upload: u64, keep: &[u16]) -> Re
 
 /// Removes all uploads of a bucket of the session's own partition.
 pub(crate) fn drop_all(turn: &mut Turn<'_>, bucket: u64) -> Result<(), Fault> {
-    while let Some((row, value)) = catalog::first_row(&turn.uploads, &keys::object_start(bucket, ""))? {
+    while let Some((row, value)) = catalog::first_row(&*turn.uploads, &keys::object_start(bucket, ""))? {
         let record: UploadRecord = decode(&value)?;
         drop_upload(turn, &row, record.number, &[])?;
     }

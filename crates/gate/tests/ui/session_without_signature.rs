@@ -2,8 +2,9 @@
 
 use fastness_gate::{Context, Session};
 use fastness_identity::Subject;
+use std::sync::Arc;
 
-fn session(subject: Subject, context: Context) -> Session {
+fn session(subject: Arc<Subject>, context: Context) -> Session {
     Session::new(subject, context)
 }
 

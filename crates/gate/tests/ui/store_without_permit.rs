@@ -5,7 +5,7 @@ use fastness_operation::{Attributes, Moment, Operation};
 use fastness_store::{Fault, Received, Record, Store, Written};
 
 async fn write(store: &Store, operation: &Operation, received: Received, moment: Moment, record: Record<Written>) -> Result<Written, Fault> {
-    store.put_object(operation, received, Attributes::default(), moment, record).await
+    store.put_object(operation, received, (Attributes::default(), Default::default()), moment, record).await
 }
 
 fn read(store: &Store, view: &View) {
