@@ -98,8 +98,6 @@ impl RegionMap {
 
     fn open_partition(
         &self,
-        disk: &dyn Disk,
-        root: &RootKey,
         policy: &Policy,
         label: Label,
         journal: &Arc<Journal>,
@@ -107,6 +105,7 @@ impl RegionMap {
         stage: Stage,
     ) -> Result<Arc<Partition>, Fault> {
         let context = "opening a partition";
+        let (disk, root) = (journal.disk(), journal.root());
         let text = policy.banner(label);
         let entry = self.partitions.iter().find(|entry| entry.label == text);
         let entry = entry.ok_or_else(|| Fault::failed(context, "the map does not list its label"))?;
@@ -164,9 +163,9 @@ impl Store {
         let journal = Journal::open(Arc::clone(&disk), Arc::clone(&root))?;
         journal.recovered()?;
         for held in labels.held().iter().filter(|held| **held != floor) {
-            map.open_partition(disk.as_ref(), &root, &policy, *held, &journal, &chain, Stage::Making)?.close();
+            map.open_partition(&policy, *held, &journal, &chain, Stage::Making)?.close();
         }
-        let partition = map.open_partition(disk.as_ref(), &root, &policy, floor, &journal, &chain, Stage::Making)?;
+        let partition = map.open_partition(&policy, floor, &journal, &chain, Stage::Making)?;
         let texts: Vec<String> = labels.held().iter().map(|label| policy.banner(*label)).collect();
         let made = partition
             .turn(
@@ -211,13 +210,12 @@ impl Store {
         }
         let (floor, ceiling) = (label(&policy, &map.setup.floor)?, label(&policy, &map.setup.ceiling)?);
         let journal = Journal::open(Arc::clone(&disk), Arc::clone(&root))?;
-        let floor_partition =
-            map.open_partition(disk.as_ref(), &root, &policy, floor, &journal, &chain, Stage::Made)?;
+        let floor_partition = map.open_partition(&policy, floor, &journal, &chain, Stage::Made)?;
         let held = directory::held_labels(&floor_partition, &policy)?;
         let labels = RegionLabels::new(&policy, floor, ceiling, held);
         let mut partitions = vec![floor_partition];
         for held in labels.held().iter().filter(|label| **label != floor) {
-            partitions.push(map.open_partition(disk.as_ref(), &root, &policy, *held, &journal, &chain, Stage::Made)?);
+            partitions.push(map.open_partition(&policy, *held, &journal, &chain, Stage::Made)?);
         }
         journal.recovered()?;
         let open = OpenPartitions { labels: Arc::new(labels), partitions };
@@ -233,8 +231,8 @@ impl Store {
         let mut map = inner.map.lock().unwrap_or_else(PoisonError::into_inner);
         let mut changed = map.clone();
         changed.add(&inner.root, inner.policy.banner(label))?;
-        let (disk, policy) = (inner.disk.as_ref(), &inner.policy);
-        changed.open_partition(disk, &inner.root, policy, label, &inner.journal, &inner.chain, Stage::Making)?.close();
+        let policy = &inner.policy;
+        changed.open_partition(policy, label, &inner.journal, &inner.chain, Stage::Making)?.close();
         changed.write(inner.disk.as_ref(), &inner.root)?;
         *map = changed;
         Ok(())
@@ -248,15 +246,7 @@ impl Store {
         if slot.find(label).is_some() {
             return Ok(());
         }
-        let partition = map.open_partition(
-            inner.disk.as_ref(),
-            &inner.root,
-            &inner.policy,
-            label,
-            &inner.journal,
-            &inner.chain,
-            Stage::Made,
-        )?;
+        let partition = map.open_partition(&inner.policy, label, &inner.journal, &inner.chain, Stage::Made)?;
         let held = slot.labels.held().iter().copied().chain([label]);
         let labels = RegionLabels::new(&inner.policy, slot.labels.floor(), slot.labels.ceiling(), held);
         let partitions = slot.partitions.iter().cloned().chain([partition]).collect();

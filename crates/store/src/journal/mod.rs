@@ -29,6 +29,9 @@ const FRAME_HEADER_LEN: usize = 8 + 8 + 8;
 /// Changes are padded to multiples of this before they are sealed.
 const PADDING: usize = 1024;
 
+/// By partition: numbers and sealed changes.
+type Found = HashMap<String, Vec<(u64, Vec<u8>)>>;
+type Waker = Box<dyn Fn() + Send + Sync>;
 type Slot = Arc<OnceLock<Result<(), String>>>;
 
 /// What one partition hands over: its folder's name, the record's number, the sealed changes.
@@ -52,10 +55,10 @@ pub(crate) struct Journal {
     waiting: Mutex<Vec<(Record, Slot)>>,
     segments: Mutex<Segments>,
     /// Records that a start found, by partition.
-    found: Mutex<HashMap<String, Vec<(u64, Vec<u8>)>>>,
+    found: Mutex<Found>,
     /// Partitions that are to make their catalogs durable, and how they are woken.
     wanted: Mutex<BTreeSet<Arc<str>>>,
-    wakers: Mutex<HashMap<Arc<str>, Box<dyn Fn() + Send + Sync>>>,
+    wakers: Mutex<HashMap<Arc<str>, Waker>>,
 }
 
 struct Segments {
@@ -264,7 +267,7 @@ impl Journal {
             }
         }
         segments.sort_by_key(|(segment, _)| segment.generation);
-        let mut found: HashMap<String, Vec<(u64, Vec<u8>)>> = HashMap::new();
+        let mut found = Found::new();
         for (segment, bytes) in &segments {
             frames(&segment.cipher, bytes, |partition, number, sealed| {
                 found.entry(partition.to_owned()).or_default().push((number, sealed.to_vec()));
@@ -280,6 +283,14 @@ impl Journal {
             wanted: Mutex::default(),
             wakers: Mutex::default(),
         }))
+    }
+
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        self.disk.as_ref()
+    }
+
+    pub(crate) fn root(&self) -> &RootKey {
+        &self.root
     }
 
     /// Every catalog holds what the last process left: its segments lose their keys.
@@ -422,14 +433,13 @@ impl Member {
             }
         }
         drop(segments);
-        let mut next = last + 1;
         let mut changes = Vec::new();
-        for (number, sealed) in records.into_iter().filter(|(number, _)| *number > last) {
+        let new = records.into_iter().filter(|(number, _)| *number > last);
+        for (next, (number, sealed)) in (last + 1..).zip(new) {
             if number != next {
                 return Err(failed(format!("record {next} of a partition is missing")));
             }
             changes.push((number, self.opened(number, &sealed)?));
-            next += 1;
         }
         Ok(changes)
     }
