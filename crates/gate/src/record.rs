@@ -74,7 +74,7 @@ impl Draft {
     }
 
     fn with(&self, outcome: Outcome) -> Vec<u8> {
-        Entry { outcome, ..self.entry.clone() }.encode()
+        self.entry.encode_with(&outcome)
     }
 
     /// Makes the entry of a write inside its turn; `made` names what it made.

@@ -73,8 +73,10 @@ impl RegionService {
         let claimed = claim.as_ref().ok().and_then(Option::as_ref).map(|claim| claim.access_key_id.as_str());
         let context = self.gate.begin(claimed, source);
         match claim {
-            Ok(Some(claim)) if claim.scope.service == "s3" => self.answer_s3(context, &claim, parts, body).await,
-            Ok(Some(claim)) => self.answer_small(context, &claim, parts, body).await,
+            Ok(Some(claim)) if claim.scope.service == "s3" => {
+                Box::pin(self.answer_s3(context, &claim, parts, body)).await
+            }
+            Ok(Some(claim)) => Box::pin(self.answer_small(context, &claim, parts, body)).await,
             Ok(None) => {
                 let refusal = anonymous(&parts);
                 self.turn_away(&context, None, guessed_service(&parts), refusal).await
@@ -90,7 +92,8 @@ impl RegionService {
     {
         let request_id = context.request_id();
         match self.gate.authenticate(context, claim, &parts, None).await {
-            Ok((session, verified)) => self.s3.handle(session, verified, parts, body).await,
+            // On the heap, as what comes before is small and this is not: a request's future is moved more than once.
+            Ok((session, verified)) => Box::pin(self.s3.handle(session, verified, parts, body)).await,
             Err(refusal) => fastness_s3::error_response(&request_id, refusal.code, refusal.status, &refusal.message),
         }
     }

@@ -71,7 +71,14 @@ pub(super) fn sha256(data: &[u8]) -> [u8; DIGEST_BYTES] {
 
 /// What a request's signature signs: the hash of the canonical request, tied to time and scope.
 pub(super) fn string_to_sign(timestamp: &str, scope: &Scope, canonical: &[u8]) -> String {
-    format!("{ALGORITHM}\n{timestamp}\n{scope}\n{}", hex::encode(sha256(canonical)))
+    let mut text = String::with_capacity(160);
+    for part in [ALGORITHM, "\n", timestamp, "\n", &scope.date, "/", &scope.region, "/", &scope.service, "/", SCOPE_END]
+    {
+        text.push_str(part);
+    }
+    text.push('\n');
+    text.push_str(&hex::encode(sha256(canonical)));
+    text
 }
 
 /// Writes a time as signatures do: `20130524T000000Z`.
