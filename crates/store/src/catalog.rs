@@ -140,9 +140,12 @@ pub(crate) fn begin(database: &Database) -> Result<WriteTransaction, Fault> {
     with(database, Durability::None)
 }
 
-/// Begins a transaction that is durable when its commit returns, and all before it with it.
+/// Begins a transaction that is durable when its commit returns, and all before it with it. These are few, so each keeps
+/// what `redb` would otherwise find out after a crash by walking through the whole catalog.
 pub(crate) fn begin_durable(database: &Database) -> Result<WriteTransaction, Fault> {
-    with(database, Durability::Immediate)
+    let mut transaction = with(database, Durability::Immediate)?;
+    transaction.set_quick_repair(true);
+    Ok(transaction)
 }
 
 fn with(database: &Database, durability: Durability) -> Result<WriteTransaction, Fault> {
