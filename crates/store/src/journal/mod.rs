@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A segment that is longer than this is followed by the other.
-pub const SEGMENT_LEN_MAX: u64 = 16 << 20;
+pub const SEGMENT_LEN_MAX: u64 = 8 << 20;
 
 const FOLDER: &str = "journal";
 const SEGMENTS: usize = 2;
