@@ -59,6 +59,9 @@ pub(crate) fn check(parts: &Parts) -> Result<(), Unfit> {
     if parts.method == Method::PUT && has("versionId") && !ANNOTATIONS.iter().any(|name| has(name)) {
         return Err(not_offered("versionId"));
     }
+    if parts.headers.get("content-md5").is_some_and(|value| value.is_empty()) {
+        return Err(("InvalidDigest", 400, crate::convert::INVALID_MD5.to_owned()));
+    }
     for name in parts.headers.keys() {
         check_header(parts, level, name, subresources > 0)?;
     }
@@ -302,6 +305,7 @@ mod tests {
         check("HEAD", "/b", &[("x-amz-api-version", "2030-03-01")], no);
         check("GET", "/b/k", &[("x-amz-te", "append-md5")], None);
         check("PUT", "/b/k", &[("x-amz-te", "append-md5")], no);
+        check("PUT", "/b/k", &[("content-md5", "")], Some("InvalidDigest"));
         check("PUT", "/b/k", &[("content-range", "bytes 0-1/2")], no);
         check("PUT", "/b/k", &[("x-amz-copy-source-if-match", "1")], no);
         check("PUT", "/b/k", &[("x-amz-copy-source-if-match", "1"), ("x-amz-copy-source", "a/b")], None);

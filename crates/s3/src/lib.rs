@@ -23,6 +23,7 @@ pub use error::error_response;
 use body::{Claims, Guarded};
 use fastness_gate::{Gate, Session};
 use fastness_identity::signature::{self, Verified};
+use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE, RANGE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use s3s::dto;
@@ -87,11 +88,8 @@ impl S3Front {
             let message = "Your proposed upload exceeds the maximum allowed size";
             return error_response(&request_id, "EntityTooLarge", 400, message);
         }
-        // A range that is not understood is no range (RFC 9110, section 14.2).
-        let range = parts.headers.get(http::header::RANGE).map(|range| range.to_str().map(dto::Range::parse));
-        if range.is_some_and(|range| !matches!(range, Ok(Ok(_)))) {
-            parts.headers.remove(http::header::RANGE);
-        }
+        pass_over_nonsense(&mut parts.headers);
+        let if_none_match = parts.headers.get(IF_NONE_MATCH).cloned();
         if let Some(announced) = announced {
             parts.headers.insert(convert::ANNOUNCED, announced);
         }
@@ -132,11 +130,34 @@ impl S3Front {
         if names_attributes && response.status() == http::StatusCode::OK {
             response = attributes::plain_etag(response).await;
         }
+        // Not modified, because this very ETag is the object's: RFC 9110, section 15.4.5, wants it repeated.
+        if let Some(etag) = if_none_match.filter(|etag| etag.as_bytes().starts_with(b"\""))
+            && response.status() == http::StatusCode::NOT_MODIFIED
+        {
+            response.headers_mut().insert(http::header::ETAG, etag);
+        }
         order_metadata(response.headers_mut());
         if let Ok(value) = HeaderValue::from_str(&request_id) {
             response.headers_mut().insert("x-amz-request-id", value);
         }
         response
+    }
+}
+
+/// Takes away ranges and dates that are not understood: they are as if not sent (RFC 9110, sections 14.2, 13.1.3, 13.1.4).
+fn pass_over_nonsense(headers: &mut HeaderMap) {
+    let range = |text: &str| dto::Range::parse(text).is_ok();
+    let date = |text: &str| dto::Timestamp::parse(dto::TimestampFormat::HttpDate, text).is_ok();
+    let sound = |headers: &HeaderMap, name: &HeaderName, reads: &dyn Fn(&str) -> bool| {
+        headers.get(name).is_none_or(|value| value.to_str().is_ok_and(reads))
+    };
+    if !sound(headers, &RANGE, &range) {
+        headers.remove(RANGE);
+    }
+    for name in [IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE] {
+        if !sound(headers, &name, &date) {
+            headers.remove(name);
+        }
     }
 }
 

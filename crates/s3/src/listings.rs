@@ -24,7 +24,12 @@ pub(crate) fn limit(asked: Option<i32>, name: &str) -> Result<u16, S3Error> {
     }
 }
 
-fn owner(session: &Session) -> Option<dto::Owner> {
+/// The delimiter as an answer repeats it: an empty one is none.
+pub(crate) fn echoed(encoding: Encoding, delimiter: Option<String>) -> Option<String> {
+    delimiter.filter(|delimiter| !delimiter.is_empty()).map(|delimiter| encoding.text(&delimiter))
+}
+
+pub(crate) fn owner(session: &Session) -> Option<dto::Owner> {
     let id = session.subject().account().map(|account| account.to_string());
     Some(dto::Owner { display_name: None, id })
 }
@@ -84,7 +89,7 @@ pub(crate) async fn objects(
         is_truncated: Some(next.is_some()),
         common_prefixes: prefixes(encoding, &page.prefixes),
         contents: Some(page.entries.into_iter().map(|listed| object(encoding, listed, owner(&session))).collect()),
-        delimiter: input.delimiter.map(|delimiter| encoding.text(&delimiter)),
+        delimiter: echoed(encoding, input.delimiter),
         next_marker: next.filter(|_| with_delimiter || empty),
         encoding_type: input.encoding_type,
         ..Default::default()
@@ -137,7 +142,7 @@ pub(crate) async fn objects_v2(
         next_continuation_token: page.next.map(|(key, _)| token(&key)),
         common_prefixes: prefixes(encoding, &page.prefixes),
         contents: Some(page.entries.into_iter().map(|listed| object(encoding, listed, owner.clone())).collect()),
-        delimiter: input.delimiter.map(|delimiter| encoding.text(&delimiter)),
+        delimiter: echoed(encoding, input.delimiter),
         start_after: input.start_after.map(|after| encoding.text(&after)),
         encoding_type: input.encoding_type,
         ..Default::default()
@@ -208,7 +213,7 @@ pub(crate) async fn versions(
         common_prefixes: prefixes(encoding, &page.prefixes),
         versions: Some(versions),
         delete_markers: Some(markers),
-        delimiter: input.delimiter.map(|delimiter| encoding.text(&delimiter)),
+        delimiter: echoed(encoding, input.delimiter),
         encoding_type: input.encoding_type,
         ..Default::default()
     };

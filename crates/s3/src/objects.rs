@@ -299,7 +299,8 @@ pub(crate) async fn delete_many(
     let input = request.input;
     expected_owner(&session, input.expected_bucket_owner.as_ref())?;
     refuse_if(&[("MFA delete", input.mfa.is_some())])?;
-    if input.delete.objects.is_empty() || input.delete.objects.len() > DELETED_MAX {
+    let count = input.delete.objects.len();
+    if count == 0 || count > DELETED_MAX || input.delete.objects.iter().any(|object| object.key.is_empty()) {
         let message = "The XML you provided was not well-formed or did not validate against our published schema";
         return Err(malformed(S3ErrorCode::MalformedXML, message));
     }

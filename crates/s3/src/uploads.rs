@@ -6,7 +6,7 @@ use crate::convert::{
     tagging, timestamp,
 };
 use crate::error::{malformed, mismatch, refused, session};
-use crate::listings::limit;
+use crate::listings::{echoed, limit, owner};
 use crate::objects::copy_source;
 use fastness_gate::{Answer, Gate, Payload};
 use fastness_operation::{
@@ -133,16 +133,18 @@ pub(crate) async fn part_copy(
             return Err(malformed(S3ErrorCode::InvalidArgument, message));
         }
     };
+    let source = copy_source(
+        &input.copy_source,
+        conditions(
+            input.copy_source_if_match,
+            input.copy_source_if_none_match,
+            input.copy_source_if_modified_since,
+            input.copy_source_if_unmodified_since,
+        ),
+    )?;
+    let named_version = source.target.version.clone();
     let operation = Operation::UploadPartCopy {
-        source: copy_source(
-            &input.copy_source,
-            conditions(
-                input.copy_source_if_match,
-                input.copy_source_if_none_match,
-                input.copy_source_if_modified_since,
-                input.copy_source_if_unmodified_since,
-            ),
-        )?,
+        source,
         range,
         bucket: bucket(&input.bucket)?,
         key: key(&input.key)?,
@@ -164,6 +166,7 @@ pub(crate) async fn part_copy(
     };
     let output = dto::UploadPartCopyOutput {
         copy_part_result: Some(result),
+        copy_source_version_id: named_version.map(|version| version.as_str().to_owned()),
         server_side_encryption: aes256(),
         ..Default::default()
     };
@@ -280,7 +283,6 @@ pub(crate) async fn list_parts(
             checksum_sha256: sums.sha256,
         }
     });
-    let id = session.subject().account().map(|account| account.to_string());
     let output = dto::ListPartsOutput {
         bucket: Some(input.bucket),
         key: Some(input.key),
@@ -292,7 +294,7 @@ pub(crate) async fn list_parts(
         max_parts: Some(i32::from(limit(input.max_parts, "max-parts")?)),
         checksum_algorithm: page.checksum.map(|checksum| algorithm_name(checksum.algorithm)),
         checksum_type: page.checksum.map(|checksum| kind_name(checksum.kind)),
-        owner: Some(dto::Owner { display_name: None, id }),
+        owner: owner(&session),
         storage_class: Some(dto::StorageClass::from_static(dto::StorageClass::STANDARD)),
         ..Default::default()
     };
@@ -325,6 +327,7 @@ pub(crate) async fn list(
         key: Some(encoding.text(&upload.key)),
         upload_id: Some(upload.upload),
         initiated: Some(timestamp(upload.initiated_ms)),
+        owner: owner(&session),
         storage_class: Some(dto::StorageClass::from_static(dto::StorageClass::STANDARD)),
         checksum_algorithm: upload.checksum.map(|checksum| algorithm_name(checksum.algorithm)),
         checksum_type: upload.checksum.map(|checksum| kind_name(checksum.kind)),
@@ -343,7 +346,7 @@ pub(crate) async fn list(
         next_upload_id_marker: next_upload,
         uploads: Some(uploads.collect()),
         common_prefixes: Some(prefixes.collect()),
-        delimiter: input.delimiter.map(|delimiter| encoding.text(&delimiter)),
+        delimiter: echoed(encoding, input.delimiter),
         encoding_type: input.encoding_type,
         ..Default::default()
     };

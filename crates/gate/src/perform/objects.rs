@@ -12,6 +12,17 @@ fn made(written: &Written) -> Option<String> {
     Some(written.version.clone().unwrap_or_else(|| format!("etag {}", written.etag)))
 }
 
+/// A refusal to read, in the words of a copy: a delete marker that is named by its id is no source.
+fn as_source(fault: Fault) -> Fault {
+    match fault {
+        Fault::Refused { code: Code::MethodNotAllowed, .. } => Fault::refused(
+            Code::InvalidRequest,
+            "The source of a copy request may not specifically refer to a delete marker by version id.",
+        ),
+        fault => fault,
+    }
+}
+
 impl Gate {
     pub(crate) async fn put_object(
         &self,
@@ -51,7 +62,7 @@ impl Gate {
         if let Some(attributes) = attributes {
             classification::check(policy, label, attributes)?;
         }
-        let (info, content) = self.store.open_object(permit)?;
+        let (info, content) = self.store.open_object(permit).map_err(as_source)?;
         let target = &source.target;
         let onto_itself = target.bucket == *bucket && target.key == *key && target.version.is_none();
         if onto_itself && attributes.is_none() && checksum.is_none() && info.label == label {
@@ -132,7 +143,7 @@ impl Gate {
     pub(crate) async fn copy_part(&self, session: &Session, permit: &Permit, draft: &Draft) -> Result<Answer, Fault> {
         let O::UploadPartCopy { range, .. } = permit.operation() else { return Err(mismatch()) };
         let asked = self.store.upload_checksum(permit)?;
-        let (info, content) = self.store.open_object(permit)?;
+        let (info, content) = self.store.open_object(permit).map_err(as_source)?;
         // Unlike a read's, a copy's range must lie within the source.
         let (offset, length) = match range {
             None => (0, info.size),
