@@ -79,7 +79,20 @@ LIMITS = [
     ("PutObject", "storage class STANDARD; `If-Match` and `If-None-Match`"),
     ("CopyObject", "within the region"),
     ("PutBucketVersioning", "no MFA delete"),
+    ("PutBucketOwnershipControls", "BucketOwnerEnforced alone"),
+    ("PutBucketAcl", "only what says that the owner has full control"),
+    ("PutObjectAcl", "the same"),
+    ("PutBucketEncryption", "AES256 alone, which always holds"),
+    ("PutBucketNotificationConfiguration", "kept; nothing is delivered yet"),
+    ("PutBucketLogging", "kept; nothing is delivered yet"),
+    ("PutBucketRequestPayment", "BucketOwner alone"),
+    ("PutBucketAccelerateConfiguration", "Suspended alone"),
 ]
+
+# Of these enumerations not the first value, but the one that is least to ask for.
+PLAINEST = {
+    "ObjectOwnership": "BucketOwnerEnforced", "Payer": "BucketOwner", "BucketAccelerateStatus": "Suspended", "ServerSideEncryption": "AES256",
+}
 
 
 def model():
@@ -97,7 +110,7 @@ def least(shape, known, depth=0):
     if kind == "map":
         return {"a": least(shape.value, known, depth + 1)}
     if kind == "string":
-        return shape.enum[0] if getattr(shape, "enum", None) else "x"
+        return PLAINEST.get(shape.name) or (shape.enum[0] if getattr(shape, "enum", None) else "x")
     return {
         "integer": 1, "long": 1, "float": 1.0, "double": 1.0, "boolean": True, "blob": b"x",
         "timestamp": datetime.datetime(2030, 1, 1, tzinfo=datetime.timezone.utc),
