@@ -59,6 +59,7 @@ pub(crate) fn check(subject: &Subject, operation: &Operation, labels: &RegionLab
         | O::PutBucketVersioning { .. }
         | O::GetBucketAcl { .. }
         | O::PutBucketAcl { .. }
+        | O::GetBucketPolicyStatus { .. }
         | O::GetBucketConfiguration { .. }
         | O::PutBucketConfiguration { .. }
         | O::DeleteBucketConfiguration { .. }

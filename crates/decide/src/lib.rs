@@ -10,7 +10,7 @@
 //!
 //! | operations | operator | administrator | officer | any other user |
 //! |---|---|---|---|---|
-//! | S3 | – | – | – | own account's buckets |
+//! | S3 | – | – | – | own account's buckets, and what a bucket's policy allows or denies |
 //! | GetUser, ListUserTags, ListAccessKeys | – | account | account | self |
 //! | ListUsers | – | account | account | – |
 //! | CreateUser, DeleteUser | – | account, at the floor | – | – |
@@ -30,6 +30,9 @@
 //! ([`fastness_identity::directory`]).
 
 mod duties;
+mod policies;
+
+pub use policies::{Resolved, Rules};
 
 use fastness_identity::{RegionLabels, Subject};
 use fastness_label::Label;
@@ -77,7 +80,7 @@ pub struct Bucket {
 pub struct Permit {
     view: View,
     operation: Operation,
-    buckets: Vec<Bucket>,
+    buckets: Vec<policies::Grant>,
 }
 
 impl Permit {
@@ -96,7 +99,23 @@ impl Permit {
     /// The bucket that this name meant when it was decided.
     #[must_use]
     pub fn bucket(&self, name: &BucketName) -> Option<&Bucket> {
-        self.buckets.iter().find(|bucket| bucket.name == *name)
+        self.grant(name).map(|grant| &grant.bucket)
+    }
+
+    fn grant(&self, name: &BucketName) -> Option<&policies::Grant> {
+        self.buckets.iter().find(|grant| grant.bucket.name == *name)
+    }
+
+    /// Whether the policy beside a version at this label withholds it, although the operation may be done.
+    #[must_use]
+    pub fn withholds(&self, name: &BucketName, label: Label) -> bool {
+        self.grant(name).is_none_or(|grant| grant.withheld.contains(&label))
+    }
+
+    /// Whether the caller may know which keys the bucket has: else what is missing is refused like what is withheld.
+    #[must_use]
+    pub fn lists(&self, name: &BucketName) -> bool {
+        self.grant(name).is_some_and(|grant| grant.lists)
     }
 }
 
@@ -152,8 +171,10 @@ pub enum Reason {
     Mandatory,
     /// The caller's duty does not cover it.
     Duty,
-    /// Another account owns it.
+    /// Another account owns it, and no policy lets the caller in.
     Ownership,
+    /// A bucket policy forbids it.
+    Policy,
     /// Nothing of this name is in view.
     NotInView,
     /// The request is malformed, or contradicts what is there.
@@ -172,6 +193,7 @@ impl Reason {
             Self::Mandatory => "mandatory",
             Self::Duty => "duty",
             Self::Ownership => "ownership",
+            Self::Policy => "policy",
             Self::NotInView => "not-in-view",
             Self::Request => "request",
             Self::Authentication => "authentication",
@@ -213,16 +235,37 @@ pub fn admit(subject: &Subject, operation: &Operation, labels: &RegionLabels) ->
     }
 }
 
-/// The discretionary rule: for now, ownership. `resolved` pairs each bucket name of the operation with what it means
+/// Leave to read what a bucket's CORS rules at the floor say to a preflight, before anybody is known (docs/decisions).
+#[derive(Debug, Clone)]
+pub struct Preflight {
+    bucket: BucketName,
+}
+
+impl Preflight {
+    /// The only thing that a preflight reads.
+    #[must_use]
+    pub const fn of(bucket: BucketName) -> Self {
+        Self { bucket }
+    }
+
+    /// The bucket.
+    #[must_use]
+    pub const fn bucket(&self) -> &BucketName {
+        &self.bucket
+    }
+}
+
+/// The discretionary rule: ownership, and the bucket's policies. `resolved` pairs each bucket name of the operation with what it means
 /// in the view.
 ///
 /// # Errors
-/// A [`Refusal`]: `NoSuchBucket` for a name that means nothing in the view, `AccessDenied` for another account's bucket.
+/// A [`Refusal`]: `NoSuchBucket` for a name that means nothing in the view, `AccessDenied` for what a policy denies, or for
+/// another account's bucket whose policy does not allow it.
 pub fn decide(
     view: View,
     subject: &Subject,
     operation: Operation,
-    resolved: Vec<(BucketName, Option<Bucket>)>,
+    resolved: Vec<(BucketName, Option<Resolved>)>,
 ) -> Result<Permit, Refusal> {
     let mut buckets = Vec::with_capacity(resolved.len());
     for (name, bucket) in resolved {
@@ -232,13 +275,16 @@ pub fn decide(
                 let message = "The specified bucket does not exist";
                 return Err(Refusal::new(Code::NoSuchBucket, Reason::NotInView, message));
             }
-            Some(bucket) if Some(bucket.account) == subject.account() && bucket.name == name => buckets.push(bucket),
-            Some(_) if matches!(operation, Operation::CreateBucket { .. }) => {
+            Some(found)
+                if matches!(operation, Operation::CreateBucket { .. })
+                    && Some(found.bucket.account) != subject.account() =>
+            {
                 let message =
                     "The requested bucket name is not available. Please select a different name and try again.";
                 return Err(Refusal::new(Code::BucketAlreadyExists, Reason::Ownership, message));
             }
-            Some(_) => return Err(Refusal::new(Code::AccessDenied, Reason::Ownership, "Access Denied")),
+            Some(found) if found.bucket.name == name => buckets.push(policies::grant(subject, &operation, found)?),
+            Some(_) => return Err(Refusal::new(Code::InternalError, Reason::Fault, "a name resolved to another")),
         }
     }
     Ok(Permit { view, operation, buckets })

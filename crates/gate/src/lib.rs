@@ -24,9 +24,10 @@ pub use fastness_decide::{About, Reason, Refusal};
 pub use payload::{Expected, ExpectedChecksum, Payload};
 pub use session::{Context, Environment, Session, SystemEnvironment};
 
-use fastness_decide::{admit, bucket_names, decide};
+use fastness_decide::{Preflight, admit, bucket_names, decide};
 use fastness_label::Label;
-use fastness_operation::Operation;
+use fastness_operation::configuration::CorsRules;
+use fastness_operation::{BucketName, Operation};
 use fastness_store::Store;
 use record::Draft;
 use std::collections::HashMap;
@@ -102,6 +103,14 @@ impl Gate {
             Err(refusal) => return Err(self.refuse(draft, refusal).await),
         };
 
+        // Whether a page of another origin may read the answer.
+        if session.is_cross_origin()
+            && let Some(name) = permit.operation().needs().last().map(|need| need.bucket)
+            && let Ok(Some(rules)) = self.store.cors(&permit, name)
+        {
+            session.set_cors(rules);
+        }
+
         // Perform. A write commits together with its entry; what it refuses in its turn is recorded there too.
         match self.perform(session, &permit, payload, &draft).await {
             Ok(answer) if draft.is_recorded() => Ok(answer),
@@ -112,6 +121,24 @@ impl Gate {
             Err(fault) if draft.is_recorded() && !record::is_failure(&fault) => Err(record::refusal(fault)),
             Err(fault) => Err(self.refuse(draft, record::refusal(fault)).await),
         }
+    }
+
+    /// The CORS rules that answer a preflight of a bucket: those at the region's floor, where whoever sets them publishes
+    /// them. Nobody is known, so it is recorded at the ceiling, and the answer does not wait for that.
+    pub async fn preflight(&self, context: &Context, bucket: &str) -> Option<CorsRules> {
+        let name = BucketName::new(bucket).ok();
+        let found = name.and_then(|name| match self.store.published_cors(&Preflight::of(name)) {
+            Ok(found) => found,
+            Err(fault) => {
+                tracing::error!(%fault, "a preflight could not be answered");
+                None
+            }
+        });
+        let draft = Draft::preflight(self, context, bucket);
+        if let Err(fault) = self.store.note(draft.label(), draft.done(None)).await {
+            tracing::error!(%fault, "a preflight could not be recorded");
+        }
+        found
     }
 
     /// Records that an authenticated request was refused before it became an operation: its wire form made no sense.

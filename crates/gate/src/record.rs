@@ -33,6 +33,14 @@ impl Draft {
         draft
     }
 
+    pub(crate) fn preflight(gate: &Gate, context: &Context, bucket: &str) -> Self {
+        let mut draft = Self::unauthenticated(gate, context, "");
+        "s3".clone_into(&mut draft.entry.service);
+        "PreflightObject".clone_into(&mut draft.entry.operation);
+        draft.entry.resources = vec![format!("read {}", bucket.chars().take(64).collect::<String>())];
+        draft
+    }
+
     pub(crate) fn unauthenticated(gate: &Gate, context: &Context, claimed: &str) -> Self {
         let labels = gate.store.labels();
         let mut entry = blank(context);
@@ -188,6 +196,7 @@ pub(crate) fn refusal(fault: Fault) -> Refusal {
             let message = "We encountered an internal error. Please try again.";
             Refusal::new(Code::InternalError, Reason::Fault, message)
         }
+        Fault::Withheld(message) => Refusal::new(Code::AccessDenied, Reason::Policy, message),
         Fault::Refused { code, message, about } => {
             let reason = match code {
                 Code::NoSuchBucket

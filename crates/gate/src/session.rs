@@ -1,12 +1,13 @@
 //! One request's surroundings: its clock and chance, where it came from, whose session it is in.
 
 use fastness_identity::Subject;
+use fastness_operation::configuration::CorsRules;
 use fastness_operation::{AccessKeyId, Moment};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::fmt::Debug;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Where clocks and randomness come from.
@@ -58,11 +59,14 @@ pub struct Session {
     subject: Arc<Subject>,
     context: Context,
     reached_gate: AtomicBool,
+    cross_origin: AtomicBool,
+    cors: OnceLock<CorsRules>,
 }
 
 impl Session {
     pub(crate) const fn new(subject: Arc<Subject>, context: Context) -> Self {
-        Self { subject, context, reached_gate: AtomicBool::new(false) }
+        let (reached_gate, cross_origin) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { subject, context, reached_gate, cross_origin, cors: OnceLock::new() }
     }
 
     /// Who asks.
@@ -81,6 +85,26 @@ impl Session {
     #[must_use]
     pub fn was_handled(&self) -> bool {
         self.reached_gate.load(Ordering::Relaxed)
+    }
+
+    /// Says that the request comes from a page of another origin: then the bucket's CORS rules are looked up with it.
+    pub fn mark_cross_origin(&self) {
+        self.cross_origin.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_cross_origin(&self) -> bool {
+        self.cross_origin.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_cors(&self, rules: CorsRules) {
+        // One request is one operation: they are set once.
+        let _set = self.cors.set(rules);
+    }
+
+    /// The CORS rules of the bucket that was asked for, if the session may use it, in its view.
+    #[must_use]
+    pub fn cors(&self) -> Option<&CorsRules> {
+        self.cors.get()
     }
 
     pub(crate) fn reached_gate(&self) {

@@ -73,6 +73,8 @@ codes! {
     InvalidTargetBucketForLogging "InvalidTargetBucketForLogging" 400,
     /// A quota of entities is used up.
     LimitExceeded "LimitExceeded" 409,
+    /// A bucket policy that is none.
+    MalformedPolicy "MalformedPolicy" 400,
     /// What does not fit the published schema.
     MalformedXml "MalformedXML" 400,
     /// More than 2 KB of user metadata.

@@ -4,6 +4,7 @@
 //! resource that it touches and how ([`Operation::touches`]): copying is a read and a write. Bodies travel beside
 //! it, because they are streams. Pure: no input, no output, no clock.
 
+mod actions;
 mod arn;
 mod code;
 pub mod configuration;
@@ -13,6 +14,7 @@ mod names;
 mod object;
 mod touch;
 
+pub use actions::{Level, Need};
 pub use arn::arn_partition;
 pub use code::Code;
 pub use configuration::{Configuration, ConfigurationKind};
@@ -62,6 +64,9 @@ pub enum Operation {
         bucket: BucketName,
     },
     PutBucketAcl {
+        bucket: BucketName,
+    },
+    GetBucketPolicyStatus {
         bucket: BucketName,
     },
     /// Named in the ledger as the S3 API reference names it for this kind; so are the next two.
@@ -248,6 +253,7 @@ impl Operation {
         match self {
             Self::GetBucketAcl { .. } => "GetBucketAcl",
             Self::PutBucketAcl { .. } => "PutBucketAcl",
+            Self::GetBucketPolicyStatus { .. } => "GetBucketPolicyStatus",
             Self::GetBucketConfiguration { kind, .. } => kind.get_name(),
             Self::PutBucketConfiguration { configuration, .. } => configuration.kind().put_name(),
             Self::DeleteBucketConfiguration { kind, .. } => kind.delete_name(),

@@ -53,6 +53,7 @@ impl Operation {
             | O::GetBucketLocation { bucket: b }
             | O::GetBucketVersioning { bucket: b }
             | O::GetBucketAcl { bucket: b }
+            | O::GetBucketPolicyStatus { bucket: b }
             | O::GetBucketConfiguration { bucket: b, .. }
             | O::ListObjects { bucket: b, .. }
             | O::ListObjectVersions { bucket: b, .. }

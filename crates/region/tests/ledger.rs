@@ -69,6 +69,8 @@ fn of_s3() -> Vec<Case> {
     let copy = put("/bucket/copy", "").with("x-amz-copy-source", "/bucket/key");
     let objects = "<Delete><Object><Key>key</Key></Object><Object><Key>copy</Key></Object></Delete>";
     let many = Ask::s3(Method::POST, "/bucket?delete").body(objects);
+    let preflight = Ask::s3(Method::OPTIONS, "/bucket/key").with("origin", "http://a");
+    let preflight = preflight.with("access-control-request-method", "GET");
     let stated = put("/bucket/key", "x").with("x-amz-meta-classification", TOP);
     vec![
         case(LOW, put("/bucket", ""), 200, (U, "CreateBucket", None), true),
@@ -100,6 +102,7 @@ fn of_s3() -> Vec<Case> {
         case(LOW, get("/nothing/key"), 404, (U, "GetObject", Some("NoSuchBucket")), true),
         case("bob UNCLASSIFIED", get("/bucket/key"), 403, (U, "GetObject", Some("AccessDenied")), true),
         case("admin@alpha", get("/bucket/key"), 403, (U, "GetObject", Some("AccessDenied")), true),
+        case("unsigned", preflight, 403, (TOP, "PreflightObject", None), false),
         case(HIGH, get("/bucket?website"), 501, (S, "", Some("NotImplemented")), true),
         case(HIGH, put("/bucket/key", "x").with("content-md5", "none"), 400, (S, "", Some("400")), true),
         case(HIGH, many, 200, (S, "DeleteObjects", None), true),

@@ -109,6 +109,8 @@ fn query_is_known(method: &Method, level: Level, name: &str) -> bool {
             "logging",
             "notification",
             "ownershipControls",
+            "policy",
+            "policyStatus",
             "publicAccessBlock",
             "requestPayment",
             "tagging",
@@ -122,11 +124,14 @@ fn query_is_known(method: &Method, level: Level, name: &str) -> bool {
             "logging",
             "notification",
             "ownershipControls",
+            "policy",
             "publicAccessBlock",
             "requestPayment",
             "tagging",
         ],
-        ("DELETE", Level::Bucket) => &["cors", "encryption", "ownershipControls", "publicAccessBlock", "tagging"],
+        ("DELETE", Level::Bucket) => {
+            &["cors", "encryption", "ownershipControls", "policy", "publicAccessBlock", "tagging"]
+        }
         ("POST", Level::Bucket) => &["delete"],
         ("GET", Level::Object) => &[
             "versionId",
@@ -169,6 +174,7 @@ const HEADERS: &[&str] = &[
     "x-amz-checksum-algorithm",
     "x-amz-checksum-mode",
     "x-amz-checksum-type",
+    "x-amz-confirm-remove-self-bucket-access",
     "x-amz-content-sha256",
     "x-amz-copy-source",
     "x-amz-date",

@@ -16,8 +16,10 @@ mod destinations;
 mod error;
 mod listings;
 mod objects;
+mod policy;
 mod uploads;
 
+pub use cors::preflight;
 pub use error::error_response;
 
 use body::{Claims, Guarded};
@@ -66,6 +68,11 @@ impl S3Front {
         let request_id = session.context().request_id();
         let what = format!("{} {}", parts.method, parts.uri.path());
         let session = Arc::new(session);
+        let origin = parts.headers.get(http::header::ORIGIN).and_then(|origin| origin.to_str().ok()).map(str::to_owned);
+        let method = parts.method.clone();
+        if origin.is_some() {
+            session.mark_cross_origin();
+        }
         if let Err((code, status, message)) = admission::check(&parts) {
             self.gate.refuse_malformed(&session, &what, code).await;
             return error_response(&request_id, code, status, &message);
@@ -137,6 +144,9 @@ impl S3Front {
             response.headers_mut().insert(http::header::ETAG, etag);
         }
         order_metadata(response.headers_mut());
+        if let (Some(origin), Some(rules)) = (origin, session.cors()) {
+            cors::apply(response.headers_mut(), rules, &origin, method.as_str());
+        }
         if let Ok(value) = HeaderValue::from_str(&request_id) {
             response.headers_mut().insert("x-amz-request-id", value);
         }
@@ -240,6 +250,10 @@ operations! {
     get_bucket_cors GetBucketCorsInput GetBucketCorsOutput => cors::get;
     put_bucket_cors PutBucketCorsInput PutBucketCorsOutput => cors::put;
     delete_bucket_cors DeleteBucketCorsInput DeleteBucketCorsOutput => cors::delete;
+    get_bucket_policy GetBucketPolicyInput GetBucketPolicyOutput => policy::get;
+    put_bucket_policy PutBucketPolicyInput PutBucketPolicyOutput => policy::put;
+    delete_bucket_policy DeleteBucketPolicyInput DeleteBucketPolicyOutput => policy::delete;
+    get_bucket_policy_status GetBucketPolicyStatusInput GetBucketPolicyStatusOutput => policy::status;
     put_object PutObjectInput PutObjectOutput => objects::put;
     get_object GetObjectInput GetObjectOutput => objects::get;
     head_object HeadObjectInput HeadObjectOutput => objects::head;

@@ -344,6 +344,7 @@ fn one_deleted(key: &ObjectKey, version: Option<VersionId>, outcome: Deleted) ->
 fn one_refused(key: &ObjectKey, version: Option<VersionId>, fault: Fault) -> dto::Error {
     let (code, message) = match fault {
         Fault::Refused { code, message, .. } => (code.as_str().to_owned(), message),
+        Fault::Withheld(message) => ("AccessDenied".to_owned(), message),
         Fault::Failed(_) => ("InternalError".to_owned(), "We encountered an internal error.".to_owned()),
     };
     dto::Error {

@@ -3,7 +3,7 @@
 
 use crate::catalog::Turn;
 use crate::fault::{no_such_bucket, no_such_key};
-use crate::objects::{find, is_marker, own_version};
+use crate::objects::{find, is_marker, own_version, permitted};
 use crate::records::{Extension, VersionRecord, encode};
 use crate::view::{self, Snapshot};
 use crate::{Fault, Record, Store, keys};
@@ -84,7 +84,7 @@ impl Store {
         let snapshot = self.snapshot(permit.view())?;
         let bucket = permit.bucket(&target.bucket).ok_or_else(no_such_bucket)?;
         let bucket = snapshot.bucket(bucket)?.ok_or_else(no_such_bucket)?;
-        let found = find(&snapshot, &bucket, target)?;
+        let found = permitted(&snapshot, &bucket, target, permit)?;
         let version = found.shown_id(bucket.top.versioning);
         let slice = snapshot.slices.get(found.slice).ok_or_else(no_such_key)?;
         if found.record.object.is_none() {

@@ -75,7 +75,7 @@ impl Store {
             }
             let prefix = keys::bucket_name_prefix(bucket.name.as_str());
             if catalog::first_row(&*turn.bucket_names, &prefix)?.is_some()
-                || below.resolve(&view, &bucket.name)?.is_some()
+                || below.resolve(view.account(), &bucket.name)?.is_some()
             {
                 let message =
                     "The requested bucket name is not available. Please select a different name and try again.";

@@ -9,7 +9,8 @@ use crate::view::{BucketInView, Snapshot};
 use crate::{Fault, Record, Store, keys};
 use fastness_decide::{Bucket, Permit};
 use fastness_operation::configuration::{Invalid, Logging};
-use fastness_operation::{Configuration, ConfigurationKind, Operation};
+use fastness_operation::{Configuration, ConfigurationKind, ConfigurationKind as Kind, Operation};
+use redb::ReadableTable;
 
 impl From<Invalid> for Fault {
     fn from(invalid: Invalid) -> Self {
@@ -18,7 +19,7 @@ impl From<Invalid> for Fault {
 }
 
 /// A row's value: empty where what holds at first was removed.
-fn decode(kind: ConfigurationKind, row: Option<&[u8]>) -> Result<Option<Configuration>, Fault> {
+pub(crate) fn decode(kind: ConfigurationKind, row: Option<&[u8]>) -> Result<Option<Configuration>, Fault> {
     match row {
         None => Ok(kind.at_first()),
         Some([]) => Ok(None),
@@ -50,6 +51,18 @@ pub(crate) fn read_top(
     let mut found = snapshot.slices.iter().zip(&bucket.ids);
     match found.find_map(|(slice, id)| id.map(|id| (slice, id))) {
         Some((slice, id)) => read(&slice.reading, id, kind),
+        None => Ok(kind.at_first()),
+    }
+}
+
+/// What the topmost record goes with, as a turn sees it: the session's own record, or what it would take over.
+fn in_turn(turn: &Turn<'_>, below: &Snapshot, bucket: &Bucket, kind: Kind) -> Result<Option<Configuration>, Fault> {
+    if let Some(own) = crate::buckets::find_own(turn, bucket)? {
+        let guard = turn.configurations.get(keys::configuration(own.id, kind).as_slice())?;
+        return decode(kind, guard.as_ref().map(redb::AccessGuard::value));
+    }
+    match below.bucket(bucket)? {
+        Some(lower) => read_top(below, &lower, kind),
         None => Ok(kind.at_first()),
     }
 }
@@ -94,6 +107,16 @@ pub(crate) fn drop_all(turn: &mut Turn<'_>, bucket: u64) -> Result<(), Fault> {
 
 /// What must hold in the view before a configuration is taken; nothing was changed yet.
 fn check(turn: &Turn<'_>, below: &Snapshot, bucket: &Bucket, configuration: &Configuration) -> Result<(), Fault> {
+    if let Configuration::Policy(policy) = configuration
+        && policy.is_public()
+        && let Some(Configuration::PublicAccessBlock(block)) = in_turn(turn, below, bucket, Kind::PublicAccessBlock)?
+        && block.block_public_policy
+    {
+        return Err(Fault::Withheld(
+            "Access Denied: public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access."
+                .to_owned(),
+        ));
+    }
     if let Configuration::Logging(logging) = configuration {
         let target = Bucket { account: bucket.account, name: logging.target.clone() };
         if crate::buckets::find_own(turn, &target)?.is_none() && below.bucket(&target)?.is_none() {
@@ -109,13 +132,15 @@ impl Store {
     /// # Errors
     /// `NoSuchBucket`, the kind's own code where there is none, or a failure.
     pub fn configuration(&self, permit: &Permit) -> Result<Option<Configuration>, Fault> {
-        let Operation::GetBucketConfiguration { bucket: name, kind } = permit.operation() else {
-            return Err(Fault::mismatch());
+        let (name, kind) = match permit.operation() {
+            Operation::GetBucketConfiguration { bucket, kind } => (bucket, *kind),
+            Operation::GetBucketPolicyStatus { bucket } => (bucket, Kind::Policy),
+            _ => return Err(Fault::mismatch()),
         };
         let bucket = permit.bucket(name).ok_or_else(no_such_bucket)?;
         let snapshot = self.snapshot(permit.view())?;
         let bucket = snapshot.bucket(bucket)?.ok_or_else(no_such_bucket)?;
-        match (read_top(&snapshot, &bucket, *kind)?, kind.missing()) {
+        match (read_top(&snapshot, &bucket, kind)?, kind.missing()) {
             (None, Some(missing)) => Err(missing.into()),
             (found, _) => Ok(found),
         }

@@ -16,6 +16,9 @@ pub enum Fault {
         /// The version that it is about, if it is one in the view.
         about: Option<Box<About>>,
     },
+    /// A policy withholds it from the caller; nothing was changed.
+    #[error("AccessDenied: {0}")]
+    Withheld(String),
     /// The disk, or a damaged file: nothing was changed, the caller is told no more than that.
     #[error("the store failed: {0}")]
     Failed(String),
@@ -32,7 +35,7 @@ impl Fault {
     pub(crate) fn with(self, version: About) -> Self {
         match self {
             Self::Refused { code, message, .. } => Self::Refused { code, message, about: Some(Box::new(version)) },
-            failed @ Self::Failed(_) => failed,
+            other @ (Self::Failed(_) | Self::Withheld(_)) => other,
         }
     }
 

@@ -26,6 +26,7 @@ mod map;
 mod objects;
 mod pages;
 mod partition;
+mod policies;
 mod receive;
 mod records;
 mod redo;
@@ -47,7 +48,7 @@ pub use receive::{CHUNK_TIME_MAX, INLINE_LEN_MAX, Received, VALUE_LEN_MAX};
 pub use uploads::{PART_LEN_MIN, PartInfo, PartPage};
 
 use disk::Disk;
-use fastness_decide::{Bucket, Permit, View};
+use fastness_decide::{Permit, Resolved, View};
 use fastness_identity::RegionLabels;
 use fastness_label::{Label, Policy};
 use fastness_operation::BucketName;
@@ -156,12 +157,16 @@ impl Store {
     ///
     /// # Errors
     /// A failure.
-    pub fn resolve(&self, view: &View, names: Vec<BucketName>) -> Result<Vec<(BucketName, Option<Bucket>)>, Fault> {
+    pub fn resolve(&self, view: &View, names: Vec<BucketName>) -> Result<Vec<(BucketName, Option<Resolved>)>, Fault> {
         if names.is_empty() {
             return Ok(Vec::new());
         }
         let snapshot = self.snapshot(view)?;
-        names.into_iter().map(|name| snapshot.resolve(view, &name).map(|found| (name, found))).collect()
+        let resolve = |name: BucketName| match snapshot.resolve(view.account(), &name)? {
+            Some((bucket, found)) => Ok((name, Some(policies::resolved(&snapshot, bucket, &found)?))),
+            None => Ok((name, None)),
+        };
+        names.into_iter().map(resolve).collect()
     }
 
     /// Appends an entry to the ledger of a label's partition, and answers when it is durable.

@@ -489,7 +489,7 @@ impl Store {
         let snapshot = self.snapshot(permit.view())?;
         let bucket = permit.bucket(&target.bucket).ok_or_else(no_such_bucket)?;
         let bucket = snapshot.bucket(bucket)?.ok_or_else(no_such_bucket)?;
-        let found = find(&snapshot, &bucket, target)?;
+        let found = permitted(&snapshot, &bucket, target, permit)?;
         let version = found.shown_id(bucket.top.versioning);
         let slice = snapshot.slices.get(found.slice).ok_or_else(no_such_key)?;
         let Some(object) = found.record.object else { return Err(is_marker(target, version, slice.partition.label)) };
@@ -597,6 +597,26 @@ pub(crate) fn is_marker(target: &ObjectTarget, shown: Option<String>, label: Lab
     };
     let version = Some(shown.unwrap_or_else(|| VersionId::NULL.to_owned()));
     Fault::refused(code, message).with(About { label, version, content: None })
+}
+
+/// What a reading finds, if the policy beside it does not withhold it. Who may not list learns of nothing that is missing.
+pub(crate) fn permitted(
+    snapshot: &Snapshot,
+    bucket: &BucketInView,
+    target: &ObjectTarget,
+    permit: &Permit,
+) -> Result<Found, Fault> {
+    let denied = || Fault::Withheld("Access Denied".to_owned());
+    match find(snapshot, bucket, target) {
+        Err(Fault::Refused { .. }) if !permit.lists(&target.bucket) => Err(denied()),
+        Ok(found) => {
+            let label = snapshot.slices.get(found.slice).map(|slice| slice.partition.label);
+            let withheld = label.is_none_or(|label| permit.withholds(&target.bucket, label));
+            let hidden = found.record.object.is_none() && !permit.lists(&target.bucket);
+            if withheld || hidden { Err(denied()) } else { Ok(found) }
+        }
+        refused => refused,
+    }
 }
 
 pub(crate) fn find(snapshot: &Snapshot, bucket: &BucketInView, target: &ObjectTarget) -> Result<Found, Fault> {

@@ -10,6 +10,7 @@ use crate::disk::{Disk, OpenMode};
 use crate::erasure::ErasureKeys;
 use crate::journal::Member;
 use crate::lanes::Lanes;
+use crate::policies::PolicyCache;
 use crate::records::State;
 use crate::{Chain, Fault, pages};
 use fastness_label::Label;
@@ -66,6 +67,7 @@ pub(crate) struct Partition {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) erasure: ErasureKeys,
     pub(crate) pins: Pins,
+    pub(crate) policies: PolicyCache,
     pub(crate) lanes: Lanes,
     key: Arc<PartitionKey>,
     journal: Member,
@@ -154,6 +156,7 @@ impl Partition {
             journal,
             ahead: AtomicBool::new(false),
             pins: Pins::default(),
+            policies: PolicyCache::default(),
             lanes: Lanes::default(),
             key,
             database: RwLock::new(Arc::new(database)),

@@ -5,8 +5,8 @@ use crate::catalog::{ReadRows, Reading, VERSIONS};
 use crate::partition::Partition;
 use crate::records::{BucketRecord, VersionRecord, decode};
 use crate::{catalog, keys};
-use fastness_decide::{Bucket, View};
-use fastness_operation::{BucketName, VersionId, Versioning};
+use fastness_decide::Bucket;
+use fastness_operation::{AccountNumber, BucketName, VersionId, Versioning};
 use redb::ReadableTable;
 use std::sync::Arc;
 
@@ -73,11 +73,15 @@ impl Snapshot {
 
     /// What a bucket's name means here: the caller's own bucket if it is in view, else the topmost, oldest one
     /// (DESIGN.md section 1, names in a view, 3).
-    pub(crate) fn resolve(&self, view: &View, name: &BucketName) -> Result<Option<Bucket>, Fault> {
-        if let Some(account) = view.account() {
+    pub(crate) fn resolve(
+        &self,
+        account: Option<AccountNumber>,
+        name: &BucketName,
+    ) -> Result<Option<(Bucket, BucketInView)>, Fault> {
+        if let Some(account) = account {
             let own = Bucket { account, name: name.clone() };
-            if self.bucket(&own)?.is_some() {
-                return Ok(Some(own));
+            if let Some(found) = self.bucket(&own)? {
+                return Ok(Some((own, found)));
             }
         }
         let prefix = keys::bucket_name_prefix(name.as_str());
@@ -87,7 +91,7 @@ impl Snapshot {
             for row in names.range::<&[u8]>(prefix.as_slice()..)? {
                 let (key, _) = row?;
                 let Some(tail) = key.value().strip_prefix(prefix.as_slice()) else { break };
-                let Some(account) = account(tail) else { continue };
+                let Some(account) = account_in(tail) else { continue };
                 let bucket = Bucket { account, name: name.clone() };
                 let records = slice.reading.rows(catalog::BUCKETS)?;
                 let row = keys::bucket(account, name.as_str());
@@ -98,7 +102,7 @@ impl Snapshot {
                 }
             }
             if let Some((_, bucket)) = oldest {
-                return Ok(Some(bucket));
+                return Ok(self.bucket(&bucket)?.map(|found| (bucket, found)));
             }
         }
         Ok(None)
@@ -167,7 +171,7 @@ impl Snapshot {
     }
 }
 
-fn account(tail: &[u8]) -> Option<fastness_operation::AccountNumber> {
+fn account_in(tail: &[u8]) -> Option<AccountNumber> {
     let number = u64::from_be_bytes(tail.try_into().ok()?);
     format!("{number:012}").parse().ok()
 }

@@ -30,7 +30,7 @@ impl Gate {
             | O::GetBucketAcl { bucket } => store.bucket(permit, bucket).map(Answer::Bucket),
             // The front takes only an ACL that says what holds anyway: nothing changes.
             O::PutBucketAcl { bucket } => store.bucket(permit, bucket).map(|_| Answer::Done),
-            O::GetBucketConfiguration { .. } => {
+            O::GetBucketConfiguration { .. } | O::GetBucketPolicyStatus { .. } => {
                 store.configuration(permit).map(|found| Answer::Configuration(found.map(Box::new)))
             }
             O::PutBucketConfiguration { .. } | O::DeleteBucketConfiguration { .. } => {

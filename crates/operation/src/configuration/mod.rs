@@ -7,11 +7,13 @@ mod access;
 mod cors;
 mod destinations;
 mod lifecycle;
+mod policy;
 
 pub use access::{Encryption, Ownership, PublicAccessBlock};
 pub use cors::{CorsRule, CorsRules};
 pub use destinations::{Destination, KeyFilter, LogKeyFormat, Logging, Notification, Notifications};
 pub use lifecycle::{Expiration, Filter, Lifecycle, LifecycleRule, NoncurrentExpiration, after_days};
+pub use policy::{Asking, BucketPolicy, Verdict};
 
 use crate::{Code, Tags};
 use serde::{Deserialize, Serialize};
@@ -169,6 +171,7 @@ pub enum Configuration {
     Tagging(Tags),
     Cors(CorsRules),
     Lifecycle(Lifecycle),
+    Policy(BucketPolicy),
     PublicAccessBlock(PublicAccessBlock),
     Ownership(Ownership),
     Encryption(Encryption),
@@ -188,6 +191,7 @@ impl Configuration {
             Self::Tagging(_) => ConfigurationKind::Tagging,
             Self::Cors(_) => ConfigurationKind::Cors,
             Self::Lifecycle(_) => ConfigurationKind::Lifecycle,
+            Self::Policy(_) => ConfigurationKind::Policy,
             Self::PublicAccessBlock(_) => ConfigurationKind::PublicAccessBlock,
             Self::Ownership(_) => ConfigurationKind::Ownership,
             Self::Encryption(_) => ConfigurationKind::Encryption,

@@ -13,7 +13,7 @@ pub const KEYS: [&str; 4] = ["a", "a/b", "a/c", "z"];
 pub const USERS: [&str; 6] = ["new", "other", "third", "ana", "sid", "gwen"];
 
 /// Configurations of a bucket: the query, and two of them.
-pub const CONFIGURATIONS: [(&str, &str, &str); 8] = [
+pub const CONFIGURATIONS: [(&str, &str, &str); 10] = [
     (
         "tagging",
         "<Tagging><TagSet><Tag><Key>a</Key><Value>1</Value></Tag></TagSet></Tagging>",
@@ -37,6 +37,11 @@ pub const CONFIGURATIONS: [(&str, &str, &str); 8] = [
         "<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>",
     ),
     (
+        "policy",
+        r#"{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:GetObject*","Resource":"arn:aws-iso:s3:::*/a"}}"#,
+        r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":["s3:*"],"Resource":"*"}}"#,
+    ),
+    (
         "logging",
         "<BucketLoggingStatus><LoggingEnabled><TargetBucket>shared</TargetBucket><TargetPrefix>l/</TargetPrefix>\
          </LoggingEnabled></BucketLoggingStatus>",
@@ -48,6 +53,7 @@ pub const CONFIGURATIONS: [(&str, &str, &str); 8] = [
          <Event>s3:ObjectCreated:*</Event></QueueConfiguration></NotificationConfiguration>",
         "<NotificationConfiguration/>",
     ),
+    ("policyStatus", "", "x"),
     ("acl", "", "<AccessControlPolicy/>"),
     (
         "accelerate",
@@ -123,6 +129,8 @@ pub enum Action {
     DeleteBucket(usize),
     GetVersioning(usize),
     PutVersioning(usize, &'static str),
+    /// What a browser asks before: without a signature.
+    Preflight(usize, &'static str),
     /// Reads what a bucket is configured with; one of [`CONFIGURATIONS`].
     GetConfiguration(usize, usize),
     /// Sets it, one way or the other.
@@ -313,6 +321,7 @@ impl Action {
             | Self::DeleteBucket(bucket)
             | Self::GetVersioning(bucket)
             | Self::PutVersioning(bucket, _)
+            | Self::Preflight(bucket, _)
             | Self::GetConfiguration(bucket, _)
             | Self::PutConfiguration(bucket, ..)
             | Self::DeleteConfiguration(bucket, _)
@@ -333,6 +342,9 @@ impl Action {
                 let text = format!("<VersioningConfiguration><Status>{status}</Status></VersioningConfiguration>");
                 Ask::s3(Method::PUT, format!("/{name}?versioning")).body(text)
             }
+            Self::Preflight(_, method) => Ask::s3(Method::OPTIONS, format!("/{name}/a"))
+                .with("origin", "http://a")
+                .with("access-control-request-method", method),
             Self::GetConfiguration(_, kind) => Ask::s3(Method::GET, format!("/{name}?{}", CONFIGURATIONS[*kind].0)),
             Self::PutConfiguration(_, kind, other) => {
                 let (query, one, two) = CONFIGURATIONS[*kind];
@@ -363,7 +375,7 @@ impl Action {
             }
             Self::Get(at, version, range, condition) => {
                 let (bucket, key, query) = versioned(*at, *version, memory);
-                let mut ask = Ask::s3(Method::GET, format!("/{bucket}/{key}{query}"));
+                let mut ask = Ask::s3(Method::GET, format!("/{bucket}/{key}{query}")).with("origin", "http://a");
                 if let Some(range) = range {
                     ask = ask.with("range", range);
                 }

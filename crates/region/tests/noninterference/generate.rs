@@ -202,6 +202,9 @@ impl Draw {
             0 => Action::UnknownKey(Box::new(action)),
             1 => Action::BadSignature(Box::new(action)),
             // An unsigned request is of no session; what everybody may know is sent at the floor.
+            2 if SESSIONS[session].label == U && self.chance(50) => {
+                Action::Anonymous(Box::new(Action::Preflight(self.bucket(), self.one(&["GET", "PUT"]))))
+            }
             2 if SESSIONS[session].label == U => Action::Anonymous(Box::new(action)),
             3 => Action::Unoffered(self.bucket()),
             4 => Action::Nonsense,
@@ -224,7 +227,7 @@ impl Draw {
                 match self.rng.random_range(0..5) {
                     0 | 1 => Action::GetConfiguration(bucket, kind),
                     2 | 3 => Action::PutConfiguration(bucket, kind, self.chance(30)),
-                    _ => Action::DeleteConfiguration(bucket, self.rng.random_range(0..4)),
+                    _ => Action::DeleteConfiguration(bucket, self.rng.random_range(0..5)),
                 }
             }
             24..40 => Action::Put(self.place(), self.content(session), self.write_condition()),
