@@ -25,7 +25,13 @@ pub async fn run(arguments: Serve) -> anyhow::Result<()> {
     }
     let service = RegionService::new(Gate::new(store, environment));
     let stop = stop_signal(arguments.with_parent)?;
+    let upkeep = tokio::spawn(service.clone().keep_up(config.erase_within()));
     say::line("ready");
+    // Upkeep ends before the store does: it is begun anew at the next start, wherever it is.
+    let stop = async {
+        stop.await;
+        upkeep.abort();
+    };
     fastness_region::serve(service, listener, stop).await;
     Ok(())
 }

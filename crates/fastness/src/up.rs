@@ -125,6 +125,7 @@ fn write_config(data: &Path, region: &Builtin, port_base: u16) -> anyhow::Result
         floor: FLOOR.to_owned(),
         ceiling: region.ceiling.to_owned(),
         labels: region.labels.iter().map(|label| (*label).to_owned()).collect(),
+        erasure: fastness_region::ErasureConfig::default(),
     };
     DirBuilder::new().recursive(true).mode(0o700).create(&folder).with_context(at)?;
     let mut options = OpenOptions::new();

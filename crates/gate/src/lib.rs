@@ -17,6 +17,7 @@ mod payload;
 mod perform;
 mod record;
 mod session;
+mod upkeep;
 
 pub use answer::{Answer, ObjectAnswer};
 pub use authenticate::Unauthenticated;

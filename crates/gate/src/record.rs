@@ -108,6 +108,25 @@ pub(crate) fn refused_outcome(fault: &Fault) -> Outcome {
     Outcome::Refused(refusal.reason.as_str().to_owned(), refusal.code.as_str().to_owned())
 }
 
+/// An entry of the region itself: nobody asked, and nothing is chosen by whoever reads it.
+pub(crate) fn by_the_region(time_ms: i64, label: String, operation: &str, made: String) -> Vec<u8> {
+    Entry {
+        time_ms,
+        request: [0; 8],
+        service: "fastness".to_owned(),
+        operation: operation.to_owned(),
+        principal: "region".to_owned(),
+        account: String::new(),
+        key: String::new(),
+        label,
+        nationality: String::new(),
+        resources: Vec::new(),
+        outcome: Outcome::Done(Some(made)),
+        source: String::new(),
+    }
+    .encode()
+}
+
 fn blank(context: &Context) -> Entry {
     Entry {
         time_ms: context.moment.now_ms,

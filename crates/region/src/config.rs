@@ -29,6 +29,26 @@ pub struct RegionConfig {
     /// The labels held when the region is made; the officer adds more with `fastness label allow`.
     #[serde(default)]
     pub labels: Vec<String>,
+    /// When deletion becomes final.
+    #[serde(default)]
+    pub erasure: ErasureConfig,
+}
+
+/// When deletion becomes final: until then, who has the disk and the root key can recover what was deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErasureConfig {
+    /// Seconds after a deletion within which its erasure key is destroyed: 1 to 86,400. Default 86,400, a day.
+    pub within_s: u64,
+}
+
+/// A day (DESIGN.md section 5).
+const ERASE_WITHIN_S_MAX: u64 = 24 * 60 * 60;
+
+impl Default for ErasureConfig {
+    fn default() -> Self {
+        Self { within_s: ERASE_WITHIN_S_MAX }
+    }
 }
 
 fn default_policy() -> String {
@@ -52,6 +72,9 @@ pub enum ConfigError {
     /// Another than a loopback address.
     #[error("`{0}` is not a loopback address: without TLS a region listens on 127.0.0.1 or [::1] only")]
     NotLoopback(SocketAddr),
+    /// A time for erasure that is none.
+    #[error("`erasure.within_s` is {0}: deletion is final within 1 to {ERASE_WITHIN_S_MAX} seconds")]
+    EraseWithin(u64),
     /// Not a region's name.
     #[error("`{0}` is not a region's name: use lower-case letters, digits and `-`")]
     Name(String),
@@ -83,7 +106,16 @@ impl RegionConfig {
         if self.name.is_empty() || self.name.len() > 64 || !self.name.bytes().all(valid) {
             return Err(ConfigError::Name(self.name.clone()));
         }
+        if !(1..=ERASE_WITHIN_S_MAX).contains(&self.erasure.within_s) {
+            return Err(ConfigError::EraseWithin(self.erasure.within_s));
+        }
         Ok(())
+    }
+
+    /// The time within which deletion becomes final.
+    #[must_use]
+    pub const fn erase_within(&self) -> std::time::Duration {
+        std::time::Duration::from_secs(self.erasure.within_s)
     }
 
     /// What the region is, apart from where.
@@ -112,6 +144,16 @@ mod tests {
             floor: "UNCLASSIFIED".to_owned(),
             ceiling: "SECRET".to_owned(),
             labels: Vec::new(),
+            erasure: ErasureConfig::default(),
+        }
+    }
+
+    #[test]
+    fn deletion_is_final_within_a_day_at_most() {
+        for (within_s, good) in [(0, false), (1, true), (86_400, true), (86_401, false)] {
+            let mut config = config("127.0.0.1:1", "r");
+            config.erasure = ErasureConfig { within_s };
+            assert_eq!(config.check().is_ok(), good, "{within_s}");
         }
     }
 

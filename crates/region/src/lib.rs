@@ -6,7 +6,7 @@ mod server;
 mod service;
 mod tracked;
 
-pub use config::{ConfigError, RegionConfig};
+pub use config::{ConfigError, ErasureConfig, RegionConfig};
 pub use folder::{OperatorKey, RegionError, RegionFolder, try_lock_patiently};
 pub use server::{ServeError, serve};
 pub use service::{HEALTH_PATH, RegionService};

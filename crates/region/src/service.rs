@@ -35,6 +35,11 @@ impl RegionService {
         Self { s3: S3Front::new(gate.clone()), gate }
     }
 
+    /// What a region does by itself, for as long as it is polled: deletion is final within `erase_within`.
+    pub async fn keep_up(self, erase_within: std::time::Duration) {
+        self.gate.keep_erasing(erase_within).await;
+    }
+
     /// Commits what is queued and stops the store.
     pub fn close(&self) {
         self.gate.close();

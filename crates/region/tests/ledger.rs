@@ -244,3 +244,36 @@ async fn low_ledgers_are_the_same_with_and_without_high_activity() {
         assert_eq!(report.finding, None, "{report:?}");
     }
 }
+
+/// What was deleted becomes final by itself, at its own label alone, and the ledger says so.
+#[tokio::test]
+async fn the_region_records_what_it_destroys() {
+    let template = Template::make().await;
+    let house = template.open();
+    for target in ["/bucket", "/bucket/a", "/bucket/b"] {
+        assert_eq!(house.send(Some(&template.cast[LOW]), &put(target, "x")).await.status, 200);
+    }
+    assert_eq!(house.send(Some(&template.cast[HIGH]), &put("/bucket/a", "high")).await.status, 200);
+    let gone = Ask::s3(Method::DELETE, "/bucket/a");
+    assert_eq!(house.send(Some(&template.cast[LOW]), &gone).await.status, 204);
+    let known = LABELS.map(|label| rows(&template, &house, label).len());
+    let destroyed = async {
+        while rows(&template, &house, U).len() == known[0] {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        () = house.keep_up(Duration::from_secs(1)) => unreachable!("upkeep does not end"),
+        found = tokio::time::timeout(Duration::from_secs(20), destroyed) => found.unwrap(),
+    }
+    let entry = entries(&template, &house, U, known[0]).remove(0);
+    assert_eq!((entry.operation.as_str(), entry.principal.as_str()), ("DestroyErasureKeys", "region"));
+    assert_eq!(entry.outcome, Outcome::Done(Some("destroyed=1 rewrapped=1".to_owned())));
+    assert_eq!(entry.label, U);
+    for (label, known) in LABELS.iter().zip(known).skip(1) {
+        assert_eq!(rows(&template, &house, label).len(), known, "{label}");
+    }
+    for (key, target, text) in [(LOW, "/bucket/b", "x"), (HIGH, "/bucket/a", "high")] {
+        assert_eq!(house.send(Some(&template.cast[key]), &get(target)).await.text(), text);
+    }
+}

@@ -215,8 +215,9 @@ pub(crate) fn recover(partition: &Partition) -> Result<(), Fault> {
 
 /// Which of these values the catalog refers to. Reads the whole catalog; needed only when a crash left files behind.
 fn committed(partition: &Partition, wanted: HashSet<[u8; 16]>) -> Result<HashSet<[u8; 16]>, Fault> {
-    use crate::catalog::PARTS;
+    use crate::catalog::{CONTAINED, PARTS};
     use crate::records::{PartRecord, Piece, Place, VersionRecord, decode};
+    use crate::spill::ContainedRecord;
     use redb::ReadableTable;
     let mut found = HashSet::new();
     let mut see = |piece: &Piece| {
@@ -234,6 +235,13 @@ fn committed(partition: &Partition, wanted: HashSet<[u8; 16]>) -> Result<HashSet
     for row in reading.rows(PARTS)?.iter()? {
         let record: PartRecord = decode(row?.1.value())?;
         record.piece.iter().for_each(&mut see);
+    }
+    if let Some(rows) = reading.rows_if_made(CONTAINED)? {
+        for row in rows.iter()? {
+            let contained: ContainedRecord = decode(row?.1.value())?;
+            let record: VersionRecord = decode(&contained.version)?;
+            record.object.iter().flat_map(|object| &object.pieces).for_each(&mut see);
+        }
     }
     Ok(found)
 }

@@ -5,10 +5,12 @@ use crate::records::{self, State};
 use crate::redo::{self, Redo};
 use crate::{Chain, Fault};
 use redb::{
-    Database, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
+    Database, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError,
     TableHandle, WriteTransaction,
 };
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A table from bytes to bytes.
 pub(crate) type Rows = TableDefinition<'static, &'static [u8], &'static [u8]>;
@@ -25,6 +27,11 @@ pub(crate) const PARTS: Rows = TableDefinition::new("parts");
 pub(crate) const DIRECTORY: Rows = TableDefinition::new("directory");
 pub(crate) const INLINE: TableDefinition<'static, u64, &'static [u8]> = TableDefinition::new("inline");
 pub(crate) const DOOMED: Rows = TableDefinition::new("doomed");
+/// An erasure key's number → when the first of its values was removed, milliseconds since 1970: it is to be destroyed.
+/// Made when it is first needed.
+pub(crate) const ERASABLE: Rows = TableDefinition::new("erasable");
+/// `spill, number` → a version that no session reads. Made when it is first needed.
+pub(crate) const CONTAINED: Rows = TableDefinition::new("contained");
 pub(crate) const LOG: TableDefinition<'static, u64, &'static [u8]> = TableDefinition::new("log");
 pub(crate) const STATE: TableDefinition<'static, (), &'static [u8]> = TableDefinition::new("state");
 /// The number of the last record of the journal that this catalog holds.
@@ -91,6 +98,27 @@ impl Reading {
         }
     }
 
+    /// A table that is made when it is first needed.
+    pub(crate) fn rows_if_made(&self, table: Rows) -> Result<Option<ReadRows>, Fault> {
+        match self.transaction.open_table(table) {
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            opened => Ok(Some(opened?)),
+        }
+    }
+
+    /// The erasure keys that are to be destroyed, with the time of the first removal under each.
+    pub(crate) fn erasable(&self) -> Result<Vec<(u64, i64)>, Fault> {
+        let malformed = || Fault::Failed("a row of the erasable keys is malformed".to_owned());
+        let number = |bytes: &[u8]| bytes.try_into().map(u64::from_be_bytes).map_err(|_| malformed());
+        let mut found = Vec::new();
+        let Some(rows) = self.rows_if_made(ERASABLE)? else { return Ok(found) };
+        for row in rows.iter()? {
+            let (id, since) = row?;
+            found.push((number(id.value())?, number(since.value())?.cast_signed()));
+        }
+        Ok(found)
+    }
+
     pub(crate) fn log(&self) -> Result<ReadOnlyTable<u64, &'static [u8]>, Fault> {
         Ok(self.transaction.open_table(LOG)?)
     }
@@ -119,6 +147,9 @@ pub(crate) struct Turn<'t> {
     number: u64,
     redo: Redo,
     chain: &'t dyn Chain,
+    transaction: &'t WriteTransaction,
+    /// Erasure keys under which this turn removed something.
+    pub(crate) erased: BTreeSet<u64>,
     /// Blobs that this turn took out of the catalog; unlinked once it is durable.
     pub(crate) unlinked: Vec<[u8; 16]>,
     /// Files that the commit makes real.
@@ -133,6 +164,7 @@ pub(crate) struct Aftermath {
     pub(crate) unlinked: Vec<[u8; 16]>,
     pub(crate) settled: Vec<Incoming>,
     pub(crate) directory_changed: bool,
+    pub(crate) erased: BTreeSet<u64>,
 }
 
 /// Begins a transaction. Its commit shows what the journal made durable before; a crash takes it back.
@@ -191,6 +223,8 @@ impl<'t> Turn<'t> {
             number,
             redo,
             chain,
+            transaction,
+            erased: BTreeSet::new(),
             unlinked: Vec::new(),
             settled: Vec::new(),
             directory_changed: false,
@@ -216,13 +250,43 @@ impl<'t> Turn<'t> {
         Ok(())
     }
 
+    /// What no session reads. The table is open while it is held: let go of it before the next call.
+    pub(crate) fn contained(&self) -> Result<redo::Rows<'t>, Fault> {
+        redo::Rows::open(self.transaction, CONTAINED, &self.redo)
+    }
+
+    /// Takes erasure keys that were destroyed off the list.
+    pub(crate) fn forget_erasable(&self, ids: &BTreeSet<u64>) -> Result<(), Fault> {
+        let mut table = redo::Rows::open(self.transaction, ERASABLE, &self.redo)?;
+        for id in ids {
+            table.remove(&id.to_be_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn list_erasable(&self) -> Result<(), Fault> {
+        if self.erased.is_empty() {
+            return Ok(());
+        }
+        let mut table = redo::Rows::open(self.transaction, ERASABLE, &self.redo)?;
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+        for id in &self.erased {
+            if table.get(id.to_be_bytes().as_slice())?.is_none() {
+                table.insert(&id.to_be_bytes(), &since.to_be_bytes())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes the counters back; the tables close, and the transaction can commit once the journal has the changes.
     pub(crate) fn close(mut self) -> Result<(Aftermath, Changes), Fault> {
+        self.list_erasable()?;
         let state = records::encode(&self.state)?;
         self.state_row.insert((), state.as_slice())?;
         self.journaled.insert((), &self.number.to_be_bytes())?;
-        let Self { unlinked, settled, directory_changed, number, redo, .. } = self;
-        Ok((Aftermath { unlinked, settled, directory_changed }, Changes { number, told: redo.take() }))
+        let Self { unlinked, settled, directory_changed, erased, number, redo, .. } = self;
+        Ok((Aftermath { unlinked, settled, directory_changed, erased }, Changes { number, told: redo.take() }))
     }
 }
 

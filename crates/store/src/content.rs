@@ -87,14 +87,16 @@ impl Content {
         }
         let open = |(piece, wanted): &(&Piece, bool)| {
             if !wanted {
-                return Ok(Open::Skipped(piece.size));
+                return Ok(Some(Open::Skipped(piece.size)));
             }
-            let key = partition.erasure.value_key(piece)?;
+            // Its erasure key may be destroyed since the snapshot: what survived is under another one now.
+            let Some(key) = partition.erasure.value_key(piece)? else { return Ok(None) };
             match piece.place {
                 Place::Inline(number) => {
                     let opened = slice.reading.inline(number, |sealed| key.open_small(sealed))?;
                     let opened = opened.ok_or_else(|| Fault::Failed("a small value is missing".to_owned()))?;
-                    Ok(Open::Small(Bytes::from(opened.map_err(|error| Fault::failed("opening a value", error))?)))
+                    let plain = opened.map_err(|error| Fault::failed("opening a value", error))?;
+                    Ok(Some(Open::Small(Bytes::from(plain))))
                 }
                 Place::Blob(id) => {
                     let piece = LargePiece {
@@ -104,12 +106,12 @@ impl Content {
                         partition: Arc::clone(partition),
                         reader: OnceLock::new(),
                     };
-                    Ok(Open::Large(Arc::new(piece)))
+                    Ok(Some(Open::Large(Arc::new(piece))))
                 }
             }
         };
-        let pieces = pieces.iter().map(open).collect::<Result<_, Fault>>()?;
-        Ok(Some(Self { pieces, pin }))
+        let pieces = pieces.iter().map(open).collect::<Result<Option<Vec<Open>>, Fault>>()?;
+        Ok(pieces.map(|pieces| Self { pieces, pin }))
     }
 
     /// The bytes from `offset`, `length` of them, as a stream that reads one step ahead. A damaged file ends it with

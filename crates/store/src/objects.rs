@@ -208,6 +208,7 @@ fn remove_version(
 
 pub(crate) fn drop_pieces<'a>(turn: &mut Turn<'_>, pieces: impl Iterator<Item = &'a Piece>) -> Result<(), Fault> {
     for piece in pieces {
+        turn.erased.insert(piece.erasure);
         match piece.place {
             Place::Inline(number) => {
                 turn.inline.remove(number)?;

@@ -69,6 +69,8 @@ pub(crate) struct Partition {
     pub(crate) pins: Pins,
     pub(crate) policies: PolicyCache,
     pub(crate) lanes: Lanes,
+    /// Held by whoever rewraps what survives and destroys erasure keys: one at a time.
+    pub(crate) erasing: tokio::sync::Mutex<()>,
     key: Arc<PartitionKey>,
     journal: Member,
     /// Whether the catalog holds something that only the journal has durably.
@@ -158,6 +160,7 @@ impl Partition {
             pins: Pins::default(),
             policies: PolicyCache::default(),
             lanes: Lanes::default(),
+            erasing: tokio::sync::Mutex::default(),
             key,
             database: RwLock::new(Arc::new(database)),
             snapshot: RwLock::default(),
@@ -253,7 +256,11 @@ impl Partition {
                 Err(Fault::Failed(text)) => return Err(Fault::Failed(text)),
                 outcome => outcome,
             };
-            turn.append(&record(&outcome))?;
+            let entry = record(&outcome);
+            // An empty one is none: upkeep goes in many turns and has one entry.
+            if !entry.is_empty() {
+                turn.append(&entry)?;
+            }
             Ok(Box::new(move |committed: Result<(), Fault>| send(&sender, committed.and(outcome))))
         });
         let failed: After = Box::new(move |result| {
@@ -390,6 +397,7 @@ impl Partition {
                 if aftermath.directory_changed {
                     self.directory_epoch.fetch_add(1, Ordering::AcqRel);
                 }
+                self.erasure.listed(&aftermath.erased);
                 for after in done {
                     after(Ok(()));
                 }
@@ -399,6 +407,7 @@ impl Partition {
             }
             Err(fault) => {
                 tracing::error!(label = ?self.label, %fault, "a batch was not committed");
+                self.erasure.suspect();
                 // INVARIANT: nobody is told of success before this point, and the transaction is gone.
                 for after in done {
                     after(Err(fault.clone()));
@@ -471,6 +480,7 @@ impl Partition {
             for id in forgettable {
                 turn.doomed.remove(id.as_slice())?;
             }
+            turn.erased.extend(self.erasure.suspects());
             // Reads that were answered before: their records are kept until a commit has them.
             for entry in notes {
                 turn.append(entry)?;

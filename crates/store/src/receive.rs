@@ -12,6 +12,7 @@ use crate::{Fault, Store, blobs};
 use bytes::{Bytes, BytesMut};
 use fastness_decide::Permit;
 use fastness_operation::{Checksum, ChecksumAlgorithm, Code, Operation};
+use fastness_vault::ValueKey;
 use futures_util::{Stream, StreamExt};
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,9 +46,10 @@ pub struct Received {
 /// A piece without its place.
 #[derive(Debug)]
 pub(crate) struct Draft {
+    partition: Arc<Partition>,
     size: u64,
-    erasure: u64,
-    key: Vec<u8>,
+    /// Wrapped by the turn that commits it, and by no other: see [`crate::erasure`].
+    key: ValueKey,
     content: Sealed,
 }
 
@@ -55,6 +57,20 @@ pub(crate) struct Draft {
 enum Sealed {
     Small(Vec<u8>),
     Large([u8; 16], Incoming),
+}
+
+impl Draft {
+    /// A value that fits into a catalog's row, sealed.
+    pub(crate) fn small(partition: &Arc<Partition>, plain: &[u8]) -> Result<Self, Fault> {
+        partition.erasure.prepare()?;
+        let key = new_key()?;
+        let sealed = key.seal_small(plain).map_err(|error| Fault::failed("sealing a value", error))?;
+        Ok(Self { partition: Arc::clone(partition), size: plain.len() as u64, key, content: Sealed::Small(sealed) })
+    }
+}
+
+fn new_key() -> Result<ValueKey, Fault> {
+    ValueKey::generate().map_err(|error| Fault::failed("making a value's key", error))
 }
 
 impl Received {
@@ -65,7 +81,8 @@ impl Received {
 
 /// Writes the small value into the catalog, or names the file, within the turn that commits it.
 pub(crate) fn place(turn: &mut Turn<'_>, draft: Option<Draft>) -> Result<Vec<Piece>, Fault> {
-    let Some(Draft { size, erasure, key, content }) = draft else { return Ok(Vec::new()) };
+    let Some(Draft { partition, size, key, content }) = draft else { return Ok(Vec::new()) };
+    let (erasure, key) = partition.erasure.wrap(&key)?;
     let place = match content {
         Sealed::Large(id, file) => {
             turn.settled.push(file);
@@ -121,9 +138,7 @@ impl Store {
             return Ok(Received { size, md5, checksum, draft: None });
         }
         check_room(&partition, size)?;
-        let (key, erasure, wrapped) = partition.erasure.new_value_key()?;
-        let sealed = key.seal_small(&small).map_err(|error| Fault::failed("sealing a value", error))?;
-        let draft = Draft { size, erasure, key: wrapped, content: Sealed::Small(sealed) };
+        let draft = Draft::small(&partition, &small)?;
         Ok(Received { size, md5, checksum, draft: Some(draft) })
     }
 }
@@ -144,8 +159,7 @@ struct Writing {
     file: Incoming,
     writer: BlobWriter,
     checksum: Option<ChecksumHasher>,
-    erasure: u64,
-    key: Vec<u8>,
+    key: ValueKey,
     size: u64,
     checked: u64,
 }
@@ -153,14 +167,14 @@ struct Writing {
 impl Writing {
     fn begin(partition: &Arc<Partition>, algorithm: Option<ChecksumAlgorithm>) -> Result<Self, Fault> {
         let id: [u8; 16] = rand::random();
-        let (key, erasure, wrapped) = partition.erasure.new_value_key()?;
+        let key = new_key()?;
         let name = blobs::incoming_name(&id);
         let target = partition.disk.open(&name, OpenMode::CreateNew).map_err(|error| disk_fault(&error))?;
         let file = Incoming::new(Arc::clone(partition), id);
         let writer = BlobWriter::new(target, &key).map_err(|error| disk_fault(&error))?;
         let checksum = algorithm.map(ChecksumHasher::new);
         let partition = Arc::clone(partition);
-        Ok(Self { partition, id, file, writer, checksum, erasure, key: wrapped, size: 0, checked: 0 })
+        Ok(Self { partition, id, file, writer, checksum, key, size: 0, checked: 0 })
     }
 
     fn push(mut self, step: &[u8]) -> Result<Self, Fault> {
@@ -181,8 +195,9 @@ impl Writing {
         self.writer.finish().map_err(|error| disk_fault(&error))?;
         self.partition.disk.sync_folder("incoming").map_err(|error| disk_fault(&error))?;
         let checksum = self.checksum.map(ChecksumHasher::finish);
+        self.partition.erasure.prepare()?;
         let content = Sealed::Large(self.id, self.file);
-        let draft = Draft { size: self.size, erasure: self.erasure, key: self.key, content };
+        let draft = Draft { partition: self.partition, size: self.size, key: self.key, content };
         Ok(Received { size: self.size, md5: [0; 16], checksum, draft: Some(draft) })
     }
 }

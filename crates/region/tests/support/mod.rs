@@ -289,6 +289,11 @@ pub fn elements(xml: &str, name: &str) -> Vec<String> {
 }
 
 impl House {
+    /// What the region does by itself, for as long as it is polled.
+    pub async fn keep_up(&self, erase_within: std::time::Duration) {
+        self.service.clone().keep_up(erase_within).await;
+    }
+
     /// Sends a request, signed with a key, or unsigned.
     pub async fn send(&self, key: Option<&Key>, ask: &Ask) -> Answer {
         let mut request = Request::builder().method(ask.method.clone()).uri(&ask.target).header("host", "localhost");
