@@ -108,10 +108,12 @@ pub fn open_catalog(
 ) -> Result<redb::Database, CatalogError> {
     let pages = SealedPages::open(name, file, cipher)?;
     let handle = pages.clone();
-    let database = redb::Builder::new()
-        .set_cache_size(cache_bytes)
-        .create_with_backend(pages)
-        .map_err(|source| CatalogError::Redb { name: name.into(), source: Box::new(source) })?;
+    let build = || redb::Builder::new().set_cache_size(cache_bytes).create_with_backend(pages);
+    // While `redb` recovers it asserts what pages that were lost may have broken. What it panics of here is damage, and
+    // nothing of it outlives this call.
+    let built = std::panic::catch_unwind(std::panic::AssertUnwindSafe(build))
+        .map_err(|_| CatalogError::ForeignOrDamaged { name: name.into(), reason: "its pages contradict each other" })?;
+    let database = built.map_err(|source| CatalogError::Redb { name: name.into(), source: Box::new(source) })?;
     handle.finish_recovery();
     Ok(database)
 }

@@ -208,6 +208,23 @@ fn a_damaged_block_is_reported_and_never_served() {
     }
 }
 
+/// Found by the fuzzer: `redb` panics when it recovers a file that lost its end.
+#[test]
+fn a_catalog_that_was_cut_off_is_refused() {
+    let (disk, key) = filled();
+    let whole = everything(&open(&disk, &key).unwrap());
+    let database = open(&disk, &key).unwrap();
+    let bytes = bytes_of(&disk);
+    drop(database);
+    let blocks = (bytes.len() - BLOCKS_START as usize) / SEALED;
+    for kept in 1..blocks {
+        match try_everything(&holding(&bytes[..place_of(kept as u64) as usize]), &key) {
+            Ok(found) => assert!(found == whole, "{kept} of {blocks} blocks"),
+            Err(error) => assert!(error.contains("amaged") || error.contains("orrupted"), "{kept}: {error}"),
+        }
+    }
+}
+
 #[test]
 fn one_damaged_header_heals_and_two_are_refused() {
     let (disk, key) = filled();
