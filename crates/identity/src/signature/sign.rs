@@ -250,6 +250,9 @@ impl Signer {
         // Services other than S3 hash the body unasked.
         if self.service == S3 || !matches!(payload.kind(), PayloadKind::Signed(_)) {
             headers.insert(CONTENT_SHA256, HeaderValue::try_from(word)?);
+        } else {
+            // One that was there would be believed, and it says something else than what is signed.
+            headers.remove(CONTENT_SHA256);
         }
         if let Some(length) = payload.decoded_length() {
             headers.insert(DECODED_LENGTH, HeaderValue::from(length));
