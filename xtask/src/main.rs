@@ -1,6 +1,8 @@
-//! The project's chores, one subcommand each: `cargo xtask tidy`, `cargo xtask test`, `cargo xtask bench s3`, `bench start`.
+//! The project's chores, one subcommand each: `cargo xtask tidy`, `cargo xtask test`, `cargo xtask bench s3`, `bench start`,
+//! `cargo xtask fuzz`.
 
 mod bench;
+mod fuzz;
 mod process;
 mod test;
 mod tidy;
@@ -24,6 +26,8 @@ enum Chore {
     Tidy(tidy::Options),
     /// Pass the tests; installs what they need
     Test(test::Options),
+    /// Fuzz the parsers and the way of a request, and keep what is found
+    Fuzz(fuzz::Options),
     /// Measure, beside a peer
     Bench {
         #[command(subcommand)]
@@ -43,6 +47,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().chore {
         Chore::Tidy(options) => tidy::run(&options),
         Chore::Test(options) => test::run(&options),
+        Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Bench { subject: Subject::S3(options) } => bench::run(&options),
         Chore::Bench { subject: Subject::Start(options) } => bench::start::run(&options),
     };

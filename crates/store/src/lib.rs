@@ -18,6 +18,8 @@ pub mod disk;
 mod erase;
 mod erasure;
 mod fault;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod journal;
 mod keys;
 mod lanes;

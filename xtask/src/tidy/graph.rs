@@ -12,7 +12,7 @@ use crate::tree::Metadata;
 const HOUSE: [&str; 12] =
     ["label", "operation", "identity", "decide", "vault", "store", "ledger", "gate", "s3", "iam", "region", "fastness"];
 /// Packages beside the house: they may know everybody, nobody may know them.
-const OUTSIDE: [&str; 2] = ["fastness-bench", "xtask"];
+const OUTSIDE: [&str; 3] = ["fastness-bench", "fastness-fuzz", "xtask"];
 const SNAPSHOT: &str = "xtask/dependency-graph.txt";
 
 /// The normal dependencies between our crates, by short name.

@@ -9,6 +9,7 @@ use crate::tree::File;
 
 const DEPENDENCIES: &str = "docs/dependencies.md";
 const SPECIFICATION: &str = "SPECIFICATION.md";
+const FUZZ_ENGINE: &str = "fuzz/engine/Cargo.toml";
 const DECISIONS: &str = "docs/decisions/";
 
 /// Checks the papers.
@@ -48,6 +49,11 @@ fn check_dependencies(house: &House<'_>, findings: &mut Findings) -> Result<()> 
     let mut used: BTreeSet<&str> = foreign.collect();
     for package in &house.metadata.packages {
         used.extend(package.dependencies.iter().filter(|other| other.path.is_none()).map(|other| other.name.as_str()));
+    }
+    // A workspace of its own, which cargo's metadata of this one does not tell of.
+    let engine = parse(&std::fs::read_to_string(house.root.join(FUZZ_ENGINE))?, "the fuzzer")?;
+    if let Some(table) = engine.get("dependencies").and_then(toml::Value::as_table) {
+        used.extend(table.iter().filter(|(_, value)| value.get("path").is_none()).map(|(name, _)| name.as_str()));
     }
     let text = house.files.iter().find(|file| file.path == DEPENDENCIES).map_or("", |file| file.text.as_str());
     let rows: BTreeSet<&str> =
@@ -103,7 +109,7 @@ fn check_promises(text: &str, files: &[File], findings: &mut Findings) {
 /// Whether a proof exists: a Rust test (`crate::module::name`), a test in a file (`tests/file.py::name`), a file, or a chore.
 fn is_proof(name: &str, files: &[File]) -> bool {
     if let Some(chore) = name.strip_prefix("cargo xtask ") {
-        return ["tidy", "test", "bench s3", "bench start"]
+        return ["tidy", "test", "fuzz", "bench s3", "bench start"]
             .iter()
             .any(|known| chore == *known || chore.starts_with(&format!("{known} ")));
     }
