@@ -12,16 +12,21 @@ pub(crate) fn check(subject: &Subject, operation: &Operation, labels: &RegionLab
     match operation {
         O::GetCallerIdentity => Ok(()),
         O::CreateAccount { .. } => operator(subject).and_then(|()| at_floor()),
+        O::AddOfficer { .. } => operator(subject).and_then(|()| at_floor()),
         O::ListAccounts => operator(subject),
         O::ListLabels => match (subject.principal(), subject.duty()) {
             (Principal::Operator, _) | (_, Some(Duty::Officer | Duty::Administrator)) => Ok(()),
             _ => denied("the region's list of labels is for its officer, administrator and operator"),
         },
         O::AllowLabel { .. } => duty(subject, &[Duty::Officer]).and_then(|()| at_floor()),
+        // An officer works at the label of a spill, and so needs keys at more than one.
+        O::CreateKeyAt { .. } if subject.duty() == Some(Duty::Officer) => at_floor(),
         O::CreateKeyAt { .. } => {
             worker(subject)?;
             at_floor()
         }
+        O::ContainSpill { .. } | O::EraseSpill { .. } => duty(subject, &[Duty::Officer]),
+        O::ReportSpill { .. } => duty(subject, &[Duty::Officer]).and_then(|()| ceiling(subject, labels)),
         O::ListUsers { .. } => duty(subject, &[Duty::Administrator, Duty::Officer]),
         O::GetUser { user } | O::ListAccessKeys { user } => {
             self_or(subject, user.as_ref(), &[Duty::Administrator, Duty::Officer])
@@ -102,6 +107,15 @@ fn floor(subject: &Subject, labels: &RegionLabels) -> Result<(), Refusal> {
         return Ok(());
     }
     let message = "users, keys and labels change only from a session at the region's floor; use a key at that label";
+    Err(Refusal::new(Code::AccessDenied, Reason::Mandatory, message))
+}
+
+/// What names readers at every label is read where everything may be known.
+fn ceiling(subject: &Subject, labels: &RegionLabels) -> Result<(), Refusal> {
+    if subject.session() == labels.ceiling() {
+        return Ok(());
+    }
+    let message = "the report on a spill names readers at every label: ask from a session at the region's ceiling";
     Err(Refusal::new(Code::AccessDenied, Reason::Mandatory, message))
 }
 

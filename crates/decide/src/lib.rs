@@ -19,13 +19,18 @@
 //! | UpdateAccessKey | – | account, at the floor | account, at the floor | self, at the floor |
 //! | TagUser, UntagUser: plain tags | – | account, at the floor | – | – |
 //! | TagUser, UntagUser: clearance, nationality, label, duty | – | – | others of the account, at the floor | – |
-//! | CreateKeyAt | – | – | – | self, at the floor |
+//! | CreateKeyAt | – | – | self, at the floor | self, at the floor |
 //! | GetCallerIdentity | yes | yes | yes | yes |
 //! | AllowLabel | – | – | at the floor | – |
 //! | ListLabels | yes | yes | yes | – |
-//! | CreateAccount, ListAccounts | yes | – | – | – |
+//! | CreateAccount, ListAccounts, AddOfficer | yes | – | – | – |
+//! | ContainSpill, EraseSpill | – | – | own account's, at the spilled label | – |
+//! | ReportSpill | – | – | own account's, at the ceiling | – |
 //!
-//! The directory adds what depends on whose user it is: administrators and officers come with an account alone, and
+//! Containing and erasing write at the session's label, as every write does: so they run at the spilled label. That an
+//! erasure takes two officers is decided where the proposal lies, in the partition's turn (the store).
+//!
+//! The directory adds what depends on whose user it is: administrators and officers come from the operator alone, and
 //! nobody but they themselves makes, switches or deletes their keys, changes their duty or deletes them
 //! ([`fastness_identity::directory`]).
 
@@ -282,6 +287,13 @@ pub fn decide(
                 let message =
                     "The requested bucket name is not available. Please select a different name and try again.";
                 return Err(Refusal::new(Code::BucketAlreadyExists, Reason::Ownership, message));
+            }
+            // No policy holds an officer up who contains a spill, and none lets another account's officer do it.
+            Some(Resolved { bucket, .. }) if matches!(operation, Operation::ContainSpill { .. }) => {
+                if Some(bucket.account) != subject.account() || bucket.name != name {
+                    return Err(Refusal::new(Code::AccessDenied, Reason::Ownership, "Access Denied"));
+                }
+                buckets.push(policies::Grant { bucket, withheld: Vec::new(), lists: true });
             }
             Some(found) if found.bucket.name == name => buckets.push(policies::grant(subject, &operation, found)?),
             Some(_) => return Err(Refusal::new(Code::InternalError, Reason::Fault, "a name resolved to another")),

@@ -28,6 +28,18 @@ pub async fn run(command: AccountCommand) -> anyhow::Result<()> {
             }
             say!("{table}\nThe secrets are not shown again.");
         }
+        AccountCommand::AddOfficer { account, json, place } => {
+            let (_, client) = operator(place)?;
+            let key = client.fastness("AddOfficer", &json!({ "account": account })).await?;
+            if json {
+                say!("{}", serde_json::to_string_pretty(&key)?);
+                return Ok(());
+            }
+            say!("user               {}", text(&key, "user"));
+            say!("access key id      {}", text(&key, "access_key_id"));
+            say!("secret access key  {}", text(&key, "secret_access_key"));
+            say!("The secret is not shown again.");
+        }
         AccountCommand::List { json, place } => {
             let (_, client) = operator(place)?;
             let answer = client.fastness("ListAccounts", &json!({})).await?;

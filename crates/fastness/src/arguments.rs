@@ -28,6 +28,12 @@ pub enum Command {
     /// Show, compare and combine markings; add labels to a region
     #[command(subcommand)]
     Label(LabelCommand),
+    /// Move objects between labels
+    #[command(subcommand)]
+    Object(ObjectCommand),
+    /// Data found at a label too low for it: contain it, report who read it, erase it (officers do)
+    #[command(subcommand)]
+    Spill(SpillCommand),
     /// Check the ledgers of regions that are stopped
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -95,6 +101,17 @@ pub enum AccountCommand {
     Create {
         /// Its name; never used again
         name: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Where.
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Make a further officer of an account: the erasure of a spill takes two
+    AddOfficer {
+        /// The account's number
+        account: String,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -184,6 +201,75 @@ pub enum LabelCommand {
     },
     /// List the labels that a region holds (officer, administrator)
     List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Who.
+        #[command(flatten)]
+        identity: Identity,
+    },
+}
+
+/// `fastness object …`
+#[derive(Debug, Subcommand)]
+pub enum ObjectCommand {
+    /// Copy an object upward onto its own name, to the label of a higher session; with --lower-profile, delete the lower version
+    Regrade {
+        /// The object: s3://bucket/key
+        object: String,
+        /// The version; without it the latest in the higher session's view
+        #[arg(long)]
+        version_id: Option<String>,
+        /// A profile of a session at the lower version's own label, which deletes that version once the copy is there
+        #[arg(long)]
+        lower_profile: Option<String>,
+        /// Objects above this are copied in parts of so many MiB
+        #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u64).range(5..=5120))]
+        part_mib: u64,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Who: a session at the higher label.
+        #[command(flatten)]
+        identity: Identity,
+    },
+}
+
+/// `fastness spill …`
+#[derive(Debug, Subcommand)]
+pub enum SpillCommand {
+    /// Take an object out of every session's reach, with the copies at its label that the ledger names (an officer's session at the spilled label)
+    Contain {
+        /// The object: s3://bucket/key
+        object: String,
+        /// One version; without it all versions at the session's label
+        #[arg(long)]
+        version_id: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Who.
+        #[command(flatten)]
+        identity: Identity,
+    },
+    /// Name every version, copy and reader (an officer's session at the region's ceiling)
+    Report {
+        /// The spill, as `contain` showed it
+        spill: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Who.
+        #[command(flatten)]
+        identity: Identity,
+    },
+    /// Erase what is contained, at once and for good: one officer proposes, another approves (sessions at the spilled label)
+    Erase {
+        /// The spill
+        spill: String,
+        /// Approve the proposal with this digest, which the first officer was shown
+        #[arg(long)]
+        approve: Option<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,

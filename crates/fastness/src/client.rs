@@ -3,7 +3,7 @@
 use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
 use fastness_region::sign::{SignPayload, Signer};
-use http::{HeaderValue, Method, Request, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client as Http;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -45,14 +45,41 @@ impl Client {
         headers: &[(&'static str, String)],
         body: Bytes,
     ) -> anyhow::Result<(StatusCode, Bytes)> {
+        let (status, _, body) = self.exchange(service, method, path, headers, body).await?;
+        Ok((status, body))
+    }
+
+    /// Sends one signed request; answers status, headers and body.
+    pub async fn exchange(
+        &self,
+        service: &str,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, String)],
+        body: Bytes,
+    ) -> anyhow::Result<(StatusCode, HeaderMap, Bytes)> {
+        let mut owned = HeaderMap::new();
+        for (name, value) in headers {
+            owned.append(*name, HeaderValue::from_str(value)?);
+        }
+        self.exchange_with(service, method, path, owned, body).await
+    }
+
+    /// The same with headers whose names come from elsewhere.
+    pub async fn exchange_with(
+        &self,
+        service: &str,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> anyhow::Result<(StatusCode, HeaderMap, Bytes)> {
         let Credential { region, endpoint, access_key_id, secret_access_key } = &self.credential;
         let uri: http::Uri = format!("{endpoint}{path}").parse().context("the endpoint is not an address")?;
         let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
-        let mut request = Request::builder().method(method).uri(uri).header(http::header::HOST, authority);
-        for (name, value) in headers {
-            request = request.header(*name, HeaderValue::from_str(value)?);
-        }
+        let request = Request::builder().method(method).uri(uri).header(http::header::HOST, authority);
         let (mut parts, ()) = request.body(())?.into_parts();
+        parts.headers.extend(headers);
         let signer = Signer::new(access_key_id, secret_access_key, region, service);
         let _chunks = signer
             .sign(&mut parts, SignPayload::Body(&body), OffsetDateTime::now_utc())
@@ -61,9 +88,9 @@ impl Client {
         let answer = self.http.request(request).await.with_context(|| {
             format!("the region {region} does not answer at {endpoint}; start it with `fastness up`")
         })?;
-        let status = answer.status();
-        let body = answer.into_body().collect().await.context("the answer broke off")?.to_bytes();
-        Ok((status, body))
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await.context("the answer broke off")?.to_bytes();
+        Ok((head.status, head.headers, body))
     }
 
     /// Calls Fastness's own interface.

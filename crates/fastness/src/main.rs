@@ -7,11 +7,13 @@ mod client;
 mod demo;
 mod key;
 mod label;
+mod object;
 mod people;
 mod place;
 mod profiles;
 mod say;
 mod serve;
+mod spill;
 mod up;
 
 use arguments::{Arguments, Command};
@@ -44,6 +46,8 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Account(command) => block_on(account::run(command))?,
         Command::Key(command) => block_on(key::run(command))?,
         Command::Label(command) => return block_on(label::run(command)),
+        Command::Object(command) => block_on(object::run(command))?,
+        Command::Spill(command) => block_on(spill::run(command))?,
         Command::Audit(command) => return audit::run(command),
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "fastness", &mut std::io::stdout());

@@ -141,7 +141,7 @@ async fn tag(officer: &Client, user: &str, tags: &[(&str, &str)]) -> anyhow::Res
 }
 
 /// The text of an element in an answer of our own IAM, whose values here are letters, digits, `+` and `/`.
-fn element<'a>(xml: &'a str, name: &str) -> anyhow::Result<&'a str> {
+pub fn element<'a>(xml: &'a str, name: &str) -> anyhow::Result<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>")).with_context(|| format!("IAM answered without {name}"))?;
     let (text, _) = rest.split_once('<').with_context(|| format!("IAM answered without {name}"))?;
     Ok(text)

@@ -1,12 +1,14 @@
 //! What a permitted operation yields; each front renders its own.
 
+use crate::SpillReport;
 use bytes::Bytes;
 use fastness_identity::Subject;
 use fastness_identity::directory::{AccessKey, Account, NewAccount, User};
 use fastness_label::Label;
 use fastness_operation::{Configuration, UploadId};
 use fastness_store::{
-    Annotated, BucketInfo, Deleted, Fault, ListPage, ManyDeleted, ObjectInfo, PartInfo, PartPage, UploadPage, Written,
+    Annotated, BucketInfo, Deleted, ErasureStep, Fault, ListPage, ManyDeleted, ObjectInfo, PartInfo, PartPage, Spill,
+    UploadPage, Written,
 };
 use futures_util::stream::BoxStream;
 
@@ -46,7 +48,7 @@ pub enum Answer {
     User(Box<User>),
     /// ListUsers, and whether there are more.
     Users(Vec<User>, bool),
-    /// CreateAccessKey, CreateKeyAt.
+    /// CreateAccessKey, CreateKeyAt, AddOfficer.
     Key(Box<AccessKey>),
     /// ListAccessKeys.
     Keys(Vec<AccessKey>),
@@ -60,6 +62,12 @@ pub enum Answer {
     Label(Label, bool),
     /// ListLabels, topmost first.
     Labels(Vec<Label>),
+    /// ContainSpill: the spill, at which label.
+    Spill(Box<Spill>, Label),
+    /// ReportSpill: the report, and the digest of its canonical JSON.
+    SpillReport(Box<SpillReport>, String),
+    /// EraseSpill: what came of it, and how many erasure keys this call destroyed.
+    Erasure(Box<ErasureStep>, u64),
 }
 
 impl std::fmt::Debug for Answer {

@@ -17,13 +17,16 @@ mod payload;
 mod perform;
 mod record;
 mod session;
+mod spill;
 mod upkeep;
 
 pub use answer::{Answer, ObjectAnswer};
 pub use authenticate::Unauthenticated;
 pub use fastness_decide::{About, Reason, Refusal};
+pub use fastness_store::{ErasureStep, Spill, SpilledVersion};
 pub use payload::{Expected, ExpectedChecksum, Payload};
 pub use session::{Context, Environment, Session, SystemEnvironment};
+pub use spill::{Certainty, FoundCopy, LookAlike, Reader, SpillReport, proposal_ends_ms};
 
 use fastness_decide::{Preflight, admit, bucket_names, decide};
 use fastness_label::Label;

@@ -76,6 +76,12 @@ impl Draft {
         self.with(Outcome::Done(made))
     }
 
+    /// The entry of something done that is recorded by itself: nothing more is noted of the request.
+    pub(crate) fn done_and_recorded(&self, made: String) -> Vec<u8> {
+        self.recorded.store(true, Ordering::Release);
+        self.done(Some(made))
+    }
+
     /// The entry of a refusal.
     pub(crate) fn refused(&self, reason: Reason, code: &str) -> Vec<u8> {
         self.with(Outcome::Refused(reason.as_str().to_owned(), code.to_owned()))
@@ -159,7 +165,14 @@ fn resources(operation: &Operation) -> Vec<String> {
         | Operation::GetObjectTagging { target: object } => vec![target("read", object)],
         Operation::DeleteObject { target: object, .. }
         | Operation::PutObjectTagging { target: object, .. }
-        | Operation::DeleteObjectTagging { target: object } => vec![target("write", object)],
+        | Operation::DeleteObjectTagging { target: object }
+        | Operation::ContainSpill { target: object } => vec![target("write", object)],
+        Operation::AddOfficer { account } => vec![format!("write account/{account}")],
+        Operation::EraseSpill { spill, digest } => {
+            let digest =
+                digest.as_deref().map(|digest| format!(" digest={}", digest.chars().take(64).collect::<String>()));
+            vec![format!("write spill/{spill}{}", digest.unwrap_or_default())]
+        }
         Operation::DeleteObjects { bucket, objects } => objects
             .iter()
             .map(|deletion| format!("write {bucket}/{}{}", plain_key(&deletion.key), version(&deletion.version)))
@@ -200,6 +213,7 @@ fn plain(way: Way, resource: &Resource) -> String {
         Resource::OwnUsers => format!("{way} users"),
         Resource::Accounts => format!("{way} accounts"),
         Resource::Labels => format!("{way} labels"),
+        Resource::Spill(spill) => format!("{way} spill/{spill}"),
     }
 }
 

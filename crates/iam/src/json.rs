@@ -4,9 +4,9 @@ use crate::Frame;
 use crate::arn::date;
 use crate::call::{Call, Malformed, shortened};
 use crate::query::is_media_type;
-use fastness_gate::Answer;
+use fastness_gate::{Answer, ErasureStep, Spill, proposal_ends_ms};
 use fastness_identity::directory::{AccessKey, Account, Holder};
-use fastness_operation::{AccountName, Operation};
+use fastness_operation::{AccountName, BucketName, ObjectKey, ObjectTarget, Operation, SpillId, VersionId};
 use http::HeaderMap;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -32,6 +32,33 @@ struct Named {
 #[serde(deny_unknown_fields)]
 struct Labelled {
     label: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfAccount {
+    account: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Contained {
+    bucket: String,
+    key: String,
+    version_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfSpill {
+    spill: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Erased {
+    spill: String,
+    digest: Option<String>,
 }
 
 /// The request as a call.
@@ -62,6 +89,31 @@ fn operation(target: &str, body: &[u8]) -> Result<Operation, Malformed> {
         "Fastness.ListAccounts" => fields(body).map(|Nothing {}| Operation::ListAccounts)?,
         "Fastness.CreateKey" => Operation::CreateKeyAt { marking: marking(body)? },
         "Fastness.AllowLabel" => Operation::AllowLabel { marking: marking(body)? },
+        "Fastness.AddOfficer" => {
+            let OfAccount { account } = fields(body)?;
+            Operation::AddOfficer { account: account.parse().map_err(named)? }
+        }
+        "Fastness.ContainSpill" => {
+            let Contained { bucket, key, version_id } = fields(body)?;
+            let target = ObjectTarget {
+                bucket: BucketName::new(bucket).map_err(named)?,
+                key: ObjectKey::new(key).map_err(named)?,
+                version: version_id.map(VersionId::new),
+            };
+            Operation::ContainSpill { target }
+        }
+        "Fastness.ReportSpill" => {
+            let OfSpill { spill } = fields(body)?;
+            Operation::ReportSpill { spill: SpillId::new(spill).map_err(named)? }
+        }
+        "Fastness.EraseSpill" => {
+            let Erased { spill, digest } = fields(body)?;
+            let spill = SpillId::new(spill).map_err(named)?;
+            if digest.as_ref().is_some_and(|digest| digest.len() != 64) {
+                return Err(invalid("a digest has 64 hexadecimal digits"));
+            }
+            Operation::EraseSpill { spill, digest }
+        }
         "Fastness.ListLabels" => fields(body).map(|Nothing {}| Operation::ListLabels)?,
         other => {
             let message = format!("there is no operation `{}`", shortened(other));
@@ -89,6 +141,10 @@ fn fields<T: DeserializeOwned>(body: &[u8]) -> Result<T, Malformed> {
     })
 }
 
+fn named(error: fastness_operation::NameError) -> Malformed {
+    invalid(error.to_string())
+}
+
 fn invalid(message: impl Into<String>) -> Malformed {
     Malformed::new("ValidationException", message)
 }
@@ -111,6 +167,33 @@ pub(crate) fn answer(frame: &Frame<'_>, action: &str, answer: &Answer) -> Option
             "secret_access_key": key.secret.reveal(),
             "label": key.label,
         }),
+        ("AddOfficer", Answer::Key(key)) => person(key)?,
+        ("ContainSpill", Answer::Spill(found, label)) => {
+            let mut value = spill(found);
+            value.as_object_mut()?.insert("label".to_owned(), json!((frame.banner)(*label)));
+            value
+        }
+        ("ReportSpill", Answer::SpillReport(report, digest)) => {
+            json!({ "report": serde_json::to_value(report).ok()?, "sha256": digest })
+        }
+        ("EraseSpill", Answer::Erasure(step, keys)) => match step.as_ref() {
+            ErasureStep::Proposed(found) => {
+                let mut value = spill(found);
+                let fields = value.as_object_mut()?;
+                let proposal = found.proposal.as_ref()?;
+                fields.insert("state".to_owned(), json!("proposed"));
+                fields.insert("digest".to_owned(), json!(proposal.digest));
+                fields.insert("expires".to_owned(), json!(date(proposal_ends_ms(found)?)));
+                value
+            }
+            ErasureStep::Approved(found) => {
+                let mut value = spill(found);
+                let fields = value.as_object_mut()?;
+                fields.insert("state".to_owned(), json!("erased"));
+                fields.insert("erasure_keys_destroyed".to_owned(), json!(keys));
+                value
+            }
+        },
         ("AllowLabel", Answer::Label(label, new)) => json!({ "label": (frame.banner)(*label), "new": new }),
         ("ListLabels", Answer::Labels(labels)) => {
             json!({ "labels": labels.iter().map(|label| (frame.banner)(*label)).collect::<Vec<_>>() })
@@ -123,6 +206,28 @@ pub(crate) fn answer(frame: &Frame<'_>, action: &str, answer: &Answer) -> Option
 /// The body of an error.
 pub(crate) fn error(code: &str, message: &str) -> Vec<u8> {
     json!({ "__type": code, "message": message }).to_string().into_bytes()
+}
+
+fn spill(spill: &Spill) -> Value {
+    let version = |one: &fastness_gate::SpilledVersion| {
+        json!({
+            "bucket": one.bucket,
+            "key": one.key,
+            "version_id": one.version,
+            "size": one.size,
+            "etag": one.etag,
+            "modified": date(one.modified_ms),
+            "copy": one.copy,
+        })
+    };
+    json!({
+        "spill": spill.id,
+        "bucket": spill.bucket,
+        "key": spill.key,
+        "opened": date(spill.opened_ms),
+        "opened_by": spill.opened_by.name,
+        "versions": spill.versions.iter().map(version).collect::<Vec<_>>(),
+    })
 }
 
 fn account(account: &Account) -> Value {

@@ -172,7 +172,11 @@ impl Operation {
             | O::ListAccounts
             | O::CreateKeyAt { .. }
             | O::AllowLabel { .. }
-            | O::ListLabels => Vec::new(),
+            | O::ListLabels
+            | O::AddOfficer { .. }
+            | O::ContainSpill { .. }
+            | O::ReportSpill { .. }
+            | O::EraseSpill { .. } => Vec::new(),
         }
     }
 }

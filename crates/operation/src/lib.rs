@@ -21,7 +21,7 @@ pub use configuration::{Configuration, ConfigurationKind};
 pub use extras::{Extras, Lock, Retention, RetentionMode, TagError, Tags};
 pub use moment::Moment;
 pub use names::{
-    AccessKeyId, AccountName, AccountNumber, BucketName, NameError, ObjectKey, PartNumber, UploadId, UserName,
+    AccessKeyId, AccountName, AccountNumber, BucketName, NameError, ObjectKey, PartNumber, SpillId, UploadId, UserName,
     VersionId,
 };
 pub use object::{
@@ -237,6 +237,9 @@ pub enum Operation {
         name: AccountName,
     },
     ListAccounts,
+    AddOfficer {
+        account: AccountNumber,
+    },
     CreateKeyAt {
         marking: String,
     },
@@ -244,6 +247,17 @@ pub enum Operation {
         marking: String,
     },
     ListLabels,
+    ContainSpill {
+        target: ObjectTarget,
+    },
+    ReportSpill {
+        spill: SpillId,
+    },
+    /// Without a digest a proposal, with one the approval of what was proposed.
+    EraseSpill {
+        spill: SpillId,
+        digest: Option<String>,
+    },
 }
 
 impl Operation {
@@ -297,9 +311,13 @@ impl Operation {
             Self::GetCallerIdentity => "GetCallerIdentity",
             Self::CreateAccount { .. } => "CreateAccount",
             Self::ListAccounts => "ListAccounts",
+            Self::AddOfficer { .. } => "AddOfficer",
             Self::CreateKeyAt { .. } => "CreateKeyAt",
             Self::AllowLabel { .. } => "AllowLabel",
             Self::ListLabels => "ListLabels",
+            Self::ContainSpill { .. } => "ContainSpill",
+            Self::ReportSpill { .. } => "ReportSpill",
+            Self::EraseSpill { .. } => "EraseSpill",
         }
     }
 
@@ -321,6 +339,10 @@ impl Operation {
             Self::GetCallerIdentity => "sts",
             Self::CreateAccount { .. }
             | Self::ListAccounts
+            | Self::AddOfficer { .. }
+            | Self::ContainSpill { .. }
+            | Self::ReportSpill { .. }
+            | Self::EraseSpill { .. }
             | Self::CreateKeyAt { .. }
             | Self::AllowLabel { .. }
             | Self::ListLabels => "fastness",

@@ -28,6 +28,9 @@ pub enum NameError {
     /// An IAM user name: 1 to 64 of `A-Za-z0-9+=,.@_-`.
     #[error("`{0}` is not a user name: use 1 to 64 of letters, digits, and `+=,.@_-`")]
     User(String),
+    /// A spill's id is 32 hexadecimal digits.
+    #[error("`{0}` is not a spill's id: it has 32 hexadecimal digits, as `fastness spill contain` shows it")]
+    Spill(String),
     /// An access key id is 16 to 128 letters and digits.
     #[error("the access key id is not 16 to 128 letters and digits")]
     AccessKey,
@@ -120,6 +123,13 @@ macro_rules! text_name {
 
 fn shortened(text: &str) -> String {
     text.chars().take(80).collect()
+}
+
+text_name! {
+    /// The id of a spill: data found in a partition too low for it.
+    SpillId,
+    |text| text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)),
+    |text| NameError::Spill(text.chars().take(64).collect())
 }
 
 text_name! {

@@ -1,6 +1,6 @@
 //! Which resources an operation touches, and how.
 
-use crate::{BucketName, ObjectKey, Operation, UserName};
+use crate::{BucketName, ObjectKey, Operation, SpillId, UserName};
 
 /// How a resource is touched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,6 +28,8 @@ pub enum Resource {
     Accounts,
     /// The region's closed list of labels.
     Labels,
+    /// A spill, with the versions that are contained in it.
+    Spill(SpillId),
 }
 
 /// One resource and how it is touched.
@@ -92,10 +94,13 @@ impl Operation {
             O::ListUsers { .. } => vec![(Way::Read, Resource::OwnUsers)],
             O::GetCallerIdentity => user(Way::Read, &None),
             O::CreateKeyAt { .. } => user(Way::Write, &None),
-            O::CreateAccount { .. } => vec![(Way::Write, Resource::Accounts)],
+            O::CreateAccount { .. } | O::AddOfficer { .. } => vec![(Way::Write, Resource::Accounts)],
             O::ListAccounts => vec![(Way::Read, Resource::Accounts)],
             O::AllowLabel { .. } => vec![(Way::Write, Resource::Labels)],
             O::ListLabels => vec![(Way::Read, Resource::Labels)],
+            O::ContainSpill { target } => object(Way::Write, &target.bucket, &target.key),
+            O::ReportSpill { spill } => vec![(Way::Read, Resource::Spill(spill.clone()))],
+            O::EraseSpill { spill, .. } => vec![(Way::Write, Resource::Spill(spill.clone()))],
         }
     }
 

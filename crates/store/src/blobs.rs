@@ -92,6 +92,21 @@ struct PinState {
     readers: HashMap<[u8; 16], usize>,
     /// Removed meanwhile: the last reader unlinks them.
     due: HashSet<[u8; 16]>,
+    /// Contained meanwhile: whoever reads them is cut off.
+    cut: HashSet<[u8; 16]>,
+}
+
+impl Pins {
+    /// Ends the reading of values that nobody may read any longer.
+    pub(crate) fn cut(&self, ids: &[[u8; 16]]) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let read: Vec<[u8; 16]> = ids.iter().copied().filter(|id| state.readers.contains_key(id)).collect();
+        state.cut.extend(read);
+    }
+
+    pub(crate) fn is_cut(&self, id: &[u8; 16]) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).cut.contains(id)
+    }
 }
 
 /// One reader's hold on some values.
@@ -122,6 +137,7 @@ impl Drop for Pin {
             });
             if left == 0 {
                 state.readers.remove(id);
+                state.cut.remove(id);
                 if state.due.remove(id) {
                     due.push(*id);
                 }

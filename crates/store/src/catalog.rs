@@ -32,6 +32,8 @@ pub(crate) const DOOMED: Rows = TableDefinition::new("doomed");
 pub(crate) const ERASABLE: Rows = TableDefinition::new("erasable");
 /// `spill, number` → a version that no session reads. Made when it is first needed.
 pub(crate) const CONTAINED: Rows = TableDefinition::new("contained");
+/// A spill's id → what is kept of it. Made when it is first needed.
+pub(crate) const SPILLS: Rows = TableDefinition::new("spills");
 pub(crate) const LOG: TableDefinition<'static, u64, &'static [u8]> = TableDefinition::new("log");
 pub(crate) const STATE: TableDefinition<'static, (), &'static [u8]> = TableDefinition::new("state");
 /// The number of the last record of the journal that this catalog holds.
@@ -253,6 +255,11 @@ impl<'t> Turn<'t> {
     /// What no session reads. The table is open while it is held: let go of it before the next call.
     pub(crate) fn contained(&self) -> Result<redo::Rows<'t>, Fault> {
         redo::Rows::open(self.transaction, CONTAINED, &self.redo)
+    }
+
+    /// The spills, as [`Self::contained`].
+    pub(crate) fn spills(&self) -> Result<redo::Rows<'t>, Fault> {
+        redo::Rows::open(self.transaction, SPILLS, &self.redo)
     }
 
     /// Takes erasure keys that were destroyed off the list.

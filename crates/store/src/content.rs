@@ -42,6 +42,9 @@ struct LargePiece {
 
 impl LargePiece {
     fn reader(&self) -> Result<Arc<BlobReader>, Fault> {
+        if self.partition.pins.is_cut(&self.id) {
+            return Err(Fault::Failed("the object was contained while it was read".to_owned()));
+        }
         if let Some(reader) = self.reader.get() {
             return Ok(Arc::clone(reader));
         }

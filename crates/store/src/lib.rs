@@ -50,6 +50,10 @@ pub use map::{RegionMap, RegionSetup};
 pub use objects::{Deleted, ManyDeleted, ObjectInfo, ObjectPart, Written};
 pub use partition::{BATCH_LEN_MAX, LAZY_WAIT_MAX, QUEUE_LEN_MAX, RESERVE_LEN};
 pub use receive::{CHUNK_TIME_MAX, INLINE_LEN_MAX, Received, VALUE_LEN_MAX};
+pub use spill::{
+    Actor, CopyName, ErasureStep, PROPOSAL_TIME_MAX_MS, Proposal, SPILLED_MAX, Spill, SpillErasure, SpilledVersion,
+    Whereabouts,
+};
 pub use uploads::{PART_LEN_MIN, PartInfo, PartPage};
 
 use disk::Disk;

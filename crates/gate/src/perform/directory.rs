@@ -40,6 +40,13 @@ impl Gate {
                 };
                 store.change_directory(permit, act, record).await.map(|new| Answer::Account(Box::new(new)))
             }
+            O::AddOfficer { account } => {
+                let floor = policy.banner(labels.floor());
+                let act = move |rows: &mut dyn fastness_identity::DirectoryChange| {
+                    rules::add_officer(rows, &policy, &floor, account, &moment)
+                };
+                store.change_directory(permit, act, draft.record(made_key)).await.map(|key| Answer::Key(Box::new(key)))
+            }
             operation => {
                 let account = session.subject().account().ok_or_else(mismatch)?;
                 self.perform_users(session, permit, draft, (account, operation)).await

@@ -3,6 +3,8 @@
 mod directory;
 mod objects;
 
+pub(crate) use objects::mismatch;
+
 use crate::record::Draft;
 use crate::{Answer, Gate, Payload, Session};
 use fastness_decide::Permit;
@@ -72,6 +74,9 @@ impl Gate {
             }
             O::ListParts { .. } => store.list_parts(permit).map(Answer::Parts),
             O::ListMultipartUploads { .. } => store.list_uploads(permit).map(Answer::Uploads),
+            O::ContainSpill { .. } => self.contain_spill(session, permit, draft).await,
+            O::ReportSpill { .. } => self.report_spill(permit, draft).await,
+            O::EraseSpill { .. } => self.erase_spill(session, permit, draft).await,
             _ => self.perform_directory(session, permit, draft).await,
         }
     }

@@ -31,6 +31,9 @@ pub struct NewAccount {
     pub officer: AccessKey,
 }
 
+/// Officers of an account at most.
+const OFFICERS_MAX: u8 = 16;
+
 fn number_row(number: AccountNumber) -> String {
     format!("account/{number}")
 }
@@ -83,6 +86,41 @@ pub fn create_account(
     Ok(NewAccount { account, administrator, officer })
 }
 
+/// Makes a further officer of an account, the user `officer-2` or the next that is free: what two officers decide
+/// together (the erasure of a spill), two people decide.
+///
+/// # Errors
+/// `NoSuchEntity` when there is no such account, `LimitExceeded` when it has officers enough.
+pub fn add_officer(
+    directory: &mut dyn DirectoryChange,
+    policy: &Policy,
+    floor: &str,
+    number: AccountNumber,
+    moment: &Moment,
+) -> Result<AccessKey, DirectoryError> {
+    if !exists(directory, number)? {
+        return refused(Code::NoSuchEntity, format!("there is no account `{number}`"));
+    }
+    let mut rng = chance(moment);
+    for place in 2..=OFFICERS_MAX {
+        let name = UserName::new(format!("officer-{place}"))
+            .map_err(|error| DirectoryError::Refused { code: Code::InvalidInput, message: error.to_string() })?;
+        let tags = BTreeMap::from([
+            ("duty".to_owned(), "officer".to_owned()),
+            ("nationality".to_owned(), policy.own_nation().to_owned()),
+        ]);
+        let moment = Moment { now_ms: moment.now_ms, seed: rng.random() };
+        match create_user(directory, number, &name, "/", tags, &moment) {
+            Err(DirectoryError::Refused { code: Code::EntityAlreadyExists, .. }) => {}
+            made => {
+                made?;
+                return keys::issue(directory, Holder::User { account: number, name }, floor, &moment);
+            }
+        }
+    }
+    refused(Code::LimitExceeded, format!("the account has {OFFICERS_MAX} officers, or users of their names"))
+}
+
 /// Makes the operator's key, once, when the region is made.
 ///
 /// # Errors
@@ -121,8 +159,19 @@ mod tests {
         assert_ne!(made.administrator.id, made.officer.id);
         assert_ne!(made.administrator.secret, made.officer.secret);
         assert!(exists(&rows, made.account.number).unwrap());
+        let floor = "UNCLASSIFIED";
+        let second = add_officer(&mut rows, &Policy::us(), floor, made.account.number, &moment(3)).unwrap();
+        let third = add_officer(&mut rows, &Policy::us(), floor, made.account.number, &moment(4)).unwrap();
+        assert_ne!(second.holder, third.holder);
+        for name in ["officer-2", "officer-3"] {
+            let user = super::super::find_user(&rows, made.account.number, &UserName::new(name).unwrap()).unwrap();
+            assert!(user.is_in_charge());
+        }
+        let nobody = AccountNumber::from_random(0);
+        let none = add_officer(&mut rows, &Policy::us(), floor, nobody, &moment(5));
+        assert!(matches!(none, Err(DirectoryError::Refused { code: Code::NoSuchEntity, .. })));
         let users = super::super::list_users(&rows, made.account.number, "", None, 10).unwrap();
-        assert_eq!(users.0.len(), 2);
+        assert_eq!(users.0.len(), 4);
         let again = create_account(&mut rows, &Policy::us(), "UNCLASSIFIED", name, &moment(2));
         assert!(matches!(again, Err(DirectoryError::Refused { code: Code::EntityAlreadyExists, .. })));
     }

@@ -8,7 +8,7 @@ mod keys;
 mod labels;
 mod users;
 
-pub use accounts::{Account, NewAccount, create_account, create_operator, list_accounts};
+pub use accounts::{Account, NewAccount, add_officer, create_account, create_operator, list_accounts};
 pub use keys::{AccessKey, Holder, KEYS_PER_USER_MAX, create_key, delete_key, find_key, list_keys, update_key};
 pub use labels::{LABELS_MAX, allow_label, held_labels};
 pub use users::{

@@ -179,6 +179,11 @@ pub enum Action {
     CreateKey(&'static str),
     AllowLabel(&'static str),
     ListLabels,
+    AddOfficer(usize),
+    Contain(Place, Version),
+    Report(usize),
+    Propose(usize),
+    Approve(usize),
     CreateAccount(usize),
     ListAccounts,
     Unoffered(usize),
@@ -520,6 +525,9 @@ impl Action {
                 pick(&memory.keys, *number).map_or_else(|| Key::unknown(99).id, |(_, key)| key.id.clone())
             }
         };
+        let spill = |number: usize| {
+            pick(&memory.spills, number).cloned().unwrap_or_else(|| (format!("{:032x}", 1), "0".repeat(64)))
+        };
         match self {
             Self::CreateUser(name) => iam(&[("Action", "CreateUser"), user(name)]),
             Self::DeleteUser(name) => iam(&[("Action", "DeleteUser"), user(name)]),
@@ -546,6 +554,25 @@ impl Action {
             Self::CreateKey(label) => Ask::own("CreateKey", &json!({ "label": label })),
             Self::AllowLabel(label) => Ask::own("AllowLabel", &json!({ "label": label })),
             Self::ListLabels => Ask::own("ListLabels", &json!({})),
+            Self::AddOfficer(number) => {
+                let account = pick(&memory.accounts, *number).cloned().unwrap_or_else(|| "100000000000".to_owned());
+                Ask::own("AddOfficer", &json!({ "account": account }))
+            }
+            Self::Contain(at, version) => {
+                let (bucket, key, query) = versioned(*at, *version, memory);
+                let mut input = json!({ "bucket": bucket, "key": key });
+                if let Some(id) = query.strip_prefix("?versionId=") {
+                    input["version_id"] = json!(id);
+                }
+                Ask::own("ContainSpill", &input)
+            }
+            Self::Report(number) => Ask::own("ReportSpill", &json!({ "spill": spill(*number).0 })),
+            Self::Propose(number) => Ask::own("EraseSpill", &json!({ "spill": spill(*number).0 })),
+            Self::Approve(number) => {
+                let proposed = memory.spills.iter().rev().find(|(_, digest)| !digest.is_empty());
+                let (id, digest) = proposed.cloned().unwrap_or_else(|| spill(*number));
+                Ask::own("EraseSpill", &json!({ "spill": id, "digest": digest }))
+            }
             Self::CreateAccount(number) => Ask::own("CreateAccount", &json!({ "name": format!("new-{number}") })),
             Self::ListAccounts => Ask::own("ListAccounts", &json!({})),
             _ => iam(&[("Action", "MakeCoffee")]),

@@ -37,6 +37,9 @@ pub fn history(seed: u64) -> Vec<Step> {
     if beta {
         taking.extend([12, 13]);
     }
+    if draw.rng.random_bool(0.4) {
+        taking.extend([14, 15, 16, 17]);
+    }
     let mut steps = Vec::with_capacity(length);
     if taking.contains(&10) && draw.chance(75) {
         steps.push(Step { session: 8, action: Action::AllowLabel(TS) });
@@ -190,8 +193,10 @@ impl Draw {
             Role::Worker if self.chance(88) => self.data(session),
             Role::Worker => self.own_affairs(),
             Role::Administrator => self.administration(),
+            Role::Officer if SESSIONS[session].label != U || self.chance(20) => self.spills(),
             Role::Officer => self.office(),
-            Role::Operator => match self.rng.random_range(0..4) {
+            Role::Operator => match self.rng.random_range(0..5) {
+                4 => Action::AddOfficer(self.number()),
                 0 => Action::CreateAccount(self.rng.random_range(0..2)),
                 1 => Action::ListAccounts,
                 2 => Action::ListLabels,
@@ -354,6 +359,16 @@ impl Draw {
             21 => Action::UpdateAccessKey(user, KeyChoice::Made(self.number()), self.chance(50)),
             22 if self.chance(20) => Action::DeleteAccessKey(of, KeyChoice::Cast(name)),
             _ => Action::DeleteAccessKey(user, KeyChoice::Made(self.number())),
+        }
+    }
+
+    fn spills(&mut self) -> Action {
+        let spill = if self.chance(70) { LAST } else { self.number() };
+        match self.rng.random_range(0..20) {
+            0..9 => Action::Contain(self.place(), if self.chance(70) { Version::Latest } else { self.version() }),
+            9..13 => Action::Propose(spill),
+            13..18 => Action::Approve(spill),
+            _ => Action::Report(spill),
         }
     }
 

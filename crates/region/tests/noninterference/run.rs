@@ -69,6 +69,20 @@ impl<'a> Play<'a> {
         Self { template, house: template.open(), memories: vec![Memory::default(); SESSIONS.len()] }
     }
 
+    /// Officers tell each other of spills: those of one label, and those below the one at the ceiling. Whoever is
+    /// purged is purged with everybody who could have told them.
+    fn share(&mut self, session: usize) {
+        let spills = self.memories[session].spills.clone();
+        let told: &[usize] = match session {
+            8 | 14 => &[8, 14],
+            15 | 16 => &[15, 16, 17],
+            _ => &[],
+        };
+        for other in told {
+            self.memories[*other].spills.clone_from(&spills);
+        }
+    }
+
     async fn step(&mut self, step: &Step) -> Answer {
         let rendered = step.action.render(&self.memories[step.session], &self.template.cast);
         let mut key = key_of(step.session, &self.template.cast, &self.memories);
@@ -81,6 +95,8 @@ impl<'a> Play<'a> {
         let answer = self.house.send(key, &rendered.ask).await;
         let memory = &mut self.memories[step.session];
         memory.learn(&answer, &rendered.bucket, &rendered.key);
+        self.share(step.session);
+        let memory = &mut self.memories[step.session];
         let copied = answer.one("ETag").replace("&quot;", "\"");
         let etag = answer.header("etag").or(Some(&*copied).filter(|etag| !etag.is_empty() && answer.status == 200));
         if let (Action::Part(upload, part, _) | Action::PartCopy(upload, part, ..), Some(etag)) = (&step.action, etag)

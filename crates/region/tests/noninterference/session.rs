@@ -44,8 +44,8 @@ const fn newcomer(label: &'static str) -> Session {
     Session { label, credential: Credential::Made, role: Role::Worker }
 }
 
-/// Everybody. The first is at the floor and makes the newcomers' keys; the last two are of another account.
-pub const SESSIONS: [Session; 14] = [
+/// Everybody. The first is at the floor and makes the newcomers' keys; two are of another account, and the last are officers at the labels of spills.
+pub const SESSIONS: [Session; 18] = [
     session(U, "ana UNCLASSIFIED", Role::Worker),
     session(REL, "gwen SECRET//REL TO USA, GBR", Role::Worker),
     session(S, "ana SECRET", Role::Worker),
@@ -60,6 +60,10 @@ pub const SESSIONS: [Session; 14] = [
     newcomer(TS),
     session(U, "bob UNCLASSIFIED", Role::Worker),
     session(S, "bob SECRET", Role::Worker),
+    session(U, "second@alpha", Role::Officer),
+    session(S, "officer@alpha SECRET", Role::Officer),
+    session(S, "officer-2@alpha SECRET", Role::Officer),
+    session(TOP, "officer@alpha TOP SECRET//SI/TK", Role::Officer),
 ];
 
 /// The distinct labels of sessions: each is an observer.
@@ -91,6 +95,10 @@ pub struct Memory {
     pub markers: Vec<(String, String)>,
     /// Continuation tokens.
     pub tokens: Vec<String>,
+    /// Numbers of accounts.
+    pub accounts: Vec<String>,
+    /// Spills: id, and the digest of a proposal.
+    pub spills: Vec<(String, String)>,
     /// Keys made: label or nothing, key.
     pub keys: Vec<(String, Key)>,
 }
@@ -151,6 +159,16 @@ impl Memory {
         {
             let part = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
             self.keys.push((part("label"), Key { id: part("access_key_id"), secret: secret.to_owned() }));
+        }
+        if let Ok(value) = serde_json::from_str::<serde_json::Value>(text) {
+            let accounts = value["accounts"].as_array().cloned().unwrap_or_default();
+            let number = |account: &serde_json::Value| account["account"].as_str().map(str::to_owned);
+            self.accounts.extend(accounts.iter().chain([&value]).filter_map(number));
+        }
+        if let Ok(value) = serde_json::from_str::<serde_json::Value>(text)
+            && let Some(id) = value["spill"].as_str()
+        {
+            self.spills.push((id.to_owned(), value["digest"].as_str().unwrap_or_default().to_owned()));
         }
     }
 }

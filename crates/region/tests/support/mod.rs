@@ -164,6 +164,19 @@ fn people(rows: &mut dyn DirectoryChange, policy: &Policy) -> Result<Cast, Direc
         accounts.insert(name, made.account.number);
         cast.insert(format!("admin@{name}"), Key::of(&made.administrator));
         cast.insert(format!("officer@{name}"), Key::of(&made.officer));
+        let number = made.account.number;
+        let second = rules::add_officer(rows, policy, U, number, &moment(&format!("second {name}"), 0))?;
+        cast.insert(format!("second@{name}"), Key::of(&second));
+        // Each officer is cleared by the other.
+        for (user, markings) in [("officer", [S, TOP]), ("officer-2", [S, TOP])] {
+            let user = UserName::new(user).unwrap();
+            rules::tag_user(rows, policy, number, &user, &[("clearance".to_owned(), TOP.to_owned())].into())?;
+            for (marking, place) in markings.iter().zip(1..) {
+                let moment = moment(&format!("{user} {name}"), place);
+                let key = rules::create_key(rows, policy, &labels, (number, &user, &user), Some(marking), &moment)?;
+                cast.insert(format!("{user}@{name} {marking}"), Key::of(&key));
+            }
+        }
     }
     for (account, name, clearance, nationality, markings) in PEOPLE {
         let (account, user) = (accounts[account], UserName::new(name).unwrap());
