@@ -35,14 +35,6 @@ impl Answer {
         rest.split_once(&format!("</{name}>")).map(|(value, _)| value.to_owned())
     }
 
-    /// Everything that its client gets, for a search.
-    pub(crate) fn holds(&self, text: &str) -> bool {
-        let needle = text.as_bytes();
-        let within = |hay: &[u8]| hay.windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle));
-        self.headers.iter().any(|(name, value)| within(name.as_str().as_bytes()) || within(value.as_bytes()))
-            || self.body.as_deref().is_ok_and(within)
-    }
-
     fn content_type(&self) -> &str {
         self.headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default()
     }

@@ -32,9 +32,6 @@ const MIDDLE: &str = "SECRET";
 const CEILING: &str = "TOP SECRET//SI/TK";
 const ROOT: [u8; 32] = [9; 32];
 
-/// Stands in everything that is planted above the low sessions: names, metadata, contents.
-pub(crate) const PLANTED: &str = "q7gzp4vk1xwm";
-
 /// The labels of somebody's keys, and their letters in scenarios.
 type Keys = &'static [(&'static str, char)];
 

@@ -5,7 +5,7 @@
 //! twin of the region that holds nothing high and where no high session asks: nothing above it changes what it sees.
 
 use crate::answer::Answer;
-use crate::house::{House, PLANTED, Template, is_high, view_of};
+use crate::house::{House, Template, is_high, view_of};
 use crate::scenario::{Ask, pieces, read};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use time::OffsetDateTime;
@@ -202,12 +202,7 @@ fn try_on(twins: &Twins, asks: &[Ask]) {
         if !high {
             low = twins.without.ask(ask, &told, now);
             assert_eq!(answer, low, "what is above changed the answer to {ask:?}");
-            let planted = |text: &[u8]| String::from_utf8_lossy(text).contains(PLANTED);
-            let asked_for = ask.target.contains(PLANTED)
-                || planted(&ask.body)
-                || ask.headers.iter().any(|(_, value)| planted(value.as_bytes()));
             if let Some(answer) = &low {
-                assert!(asked_for || !answer.holds(PLANTED), "a planted word came down: {answer:?}");
                 sent_low += is_recorded(answer);
             }
         }

@@ -127,12 +127,16 @@ impl Fuzzer<'_> {
         let mut fuzz = self.command();
         fuzz.arg(format!("-max_total_time={}", u64::from(minutes) * 60))
             .arg(format!("-max_len={length_max}"))
-            .arg(format!("-dict={}", corpus.with_extension("dict").display()))
             .arg(format!("-artifact_prefix={}/", found.display()))
             .args(["-timeout=20", "-rss_limit_mb=3000", "-print_final_stats=1", "-reload=0", "-verbosity=1"])
             .arg(&corpus)
             .stdout(Stdio::null())
             .stderr(fs::File::create(&log)?);
+        let words = corpus.with_extension("dict");
+        // libFuzzer takes no empty dictionary; some targets know no words.
+        if fs::metadata(&words)?.len() > 0 {
+            fuzz.arg(format!("-dict={}", words.display()));
+        }
         eprintln!("==> {} for {minutes} min, log in {}", self.name, log.display());
         let status = fuzz.status().context("the fuzzer does not start")?;
         let mut summary = read_log(&String::from_utf8_lossy(&fs::read(&log)?));
