@@ -62,6 +62,14 @@ struct Arguments {
     /// Keys of the row start with this
     #[arg(long, default_value = "row")]
     prefix: String,
+    /// The folder of the row's keys, instead of one made of prefix, operation, size and number: rows that name the
+    /// same folder share its objects, if they agree on `--size`
+    #[arg(long, conflicts_with = "prefix", value_parser = parse_folder)]
+    folder: Option<String>,
+    /// The bucket and the objects are there, from a PUT row of the same `--folder`, `--size` and at most as many `--keys`:
+    /// nothing is made, written or waited for before the row
+    #[arg(long, conflicts_with = "wait_seconds")]
+    ready_made: bool,
     /// Keys in one page of LIST
     #[arg(long, default_value_t = 1_000)]
     page: u32,
@@ -136,6 +144,8 @@ fn run(arguments: Arguments) -> Result<bool> {
         signing: arguments.signing,
         bucket: arguments.bucket,
         prefix: arguments.prefix,
+        folder: arguments.folder,
+        ready_made: arguments.ready_made,
         op: arguments.op,
         payloads: payload::pool(arguments.size),
         keys: arguments.keys,
@@ -172,6 +182,17 @@ fn authority(endpoint: &str) -> Result<String> {
     Ok(format!("{host}:{}", uri.port_u16().unwrap_or(80)))
 }
 
+/// The folder of a row's keys: plain, because the load generator does not encode keys.
+fn parse_folder(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
+    if text.is_empty() || text.starts_with('/') || text.ends_with('/') || !text.chars().all(plain) {
+        return Err(format!(
+            "`{text}` is not a folder such as `low/get`: letters, digits, `-`, `_`, `.`, and `/` within"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
 /// A number of bytes such as `4096`, `4K` or `64M`.
 fn parse_size(text: &str) -> Result<usize, String> {
     let (digits, unit) = match text.char_indices().last() {
@@ -200,6 +221,14 @@ mod tests {
         assert!(parse_size("").is_err());
         assert!(parse_size("K").is_err());
         assert!(parse_size("-1").is_err());
+    }
+
+    #[test]
+    fn a_folder_is_plain() {
+        assert_eq!(parse_folder("low/get-1"), Ok("low/get-1".to_owned()));
+        for folder in ["", "/", "/a", "a/", "a b", "a%", "ä"] {
+            assert!(parse_folder(folder).is_err(), "{folder:?}");
+        }
     }
 
     #[test]

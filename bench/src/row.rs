@@ -34,6 +34,10 @@ pub struct Plan {
     pub bucket: String,
     /// What the row's keys start with.
     pub prefix: String,
+    /// The folder of the row's keys, instead of the computed one.
+    pub folder: Option<String>,
+    /// Whether bucket and objects are there.
+    pub ready_made: bool,
     /// What the clients do.
     pub op: Op,
     /// What they write; never empty.
@@ -64,9 +68,11 @@ pub struct Bounds {
 /// Runs a row.
 pub async fn run(plan: Plan, bounds: Bounds) -> Result<Report> {
     let plan = Arc::new(plan);
-    wait_until_ready(&plan, bounds.wait).await?;
-    if plan.op != Op::Put {
-        prepare(&plan).await?;
+    if !plan.ready_made {
+        wait_until_ready(&plan, bounds.wait).await?;
+        if plan.op != Op::Put {
+            prepare(&plan).await?;
+        }
     }
     let mut clients: Vec<Client> = (0..bounds.clients).map(|_| Client::new(Arc::clone(&plan))).collect();
     if plan.op != Op::Delete && !bounds.warmup.is_zero() {
@@ -235,8 +241,11 @@ async fn request(
 }
 
 impl Plan {
-    /// The folder of the row: rows that differ do not see each other's objects.
+    /// The folder of the row: rows that differ do not see each other's objects, unless they name the same.
     fn folder(&self) -> String {
+        if let Some(folder) = &self.folder {
+            return format!("{folder}/");
+        }
         let size = self.payloads.first().map_or(0, |payload| payload.bytes.len());
         format!("{}/{:?}-{size}-{}/", self.prefix, self.op, self.keys).to_lowercase()
     }
@@ -259,6 +268,41 @@ mod tests {
     fn a_phase_hands_out_as_many_tickets_as_it_has_requests() {
         let limit = Limit::new(Op::Put, Duration::from_secs(60), 2);
         assert_eq!((limit.ticket(), limit.ticket(), limit.ticket()), (Some(0), Some(1), None));
+    }
+
+    fn plan(op: Op, folder: Option<&str>) -> Plan {
+        Plan {
+            authority: "127.0.0.1:1".to_owned(),
+            credentials: Credentials { access_key: "A".into(), secret_key: "B".into(), region: "us-east-1".into() },
+            signing: Signing::Header,
+            bucket: "bench".to_owned(),
+            prefix: "row".to_owned(),
+            folder: folder.map(str::to_owned),
+            ready_made: false,
+            op,
+            payloads: payload::pool(128),
+            keys: 10,
+            page: 1_000,
+            verify: false,
+        }
+    }
+
+    #[test]
+    fn rows_share_objects_only_in_a_folder_that_both_name() {
+        assert_eq!(plan(Op::Head, None).key(7), "row/head-128-10/00000007");
+        assert_ne!(plan(Op::Head, None).key(7), plan(Op::Get, None).key(7));
+        assert_eq!(plan(Op::Put, Some("large")).key(7), "large/00000007");
+        assert_eq!(plan(Op::Head, Some("large")).key(7), "large/00000007");
+    }
+
+    #[tokio::test]
+    async fn ready_made_objects_are_not_put_there_again() {
+        // Nobody listens at this port: whatever came before the row would fail.
+        let plan = Plan { ready_made: true, ..plan(Op::Get, Some("large")) };
+        let time = Duration::ZERO;
+        let bounds = Bounds { clients: 1, warmup: time, time, requests: 1, wait: time };
+        let report = run(plan, bounds).await.unwrap();
+        assert_eq!((report.requests, report.errors), (0, 0));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The project's chores, one subcommand each: `cargo xtask tidy`, `cargo xtask test`, `cargo xtask bench s3`, `bench start`,
-//! `cargo xtask fuzz`.
+//! The project's chores, one subcommand each: `cargo xtask tidy`, `cargo xtask test`, `cargo xtask fuzz`, `cargo xtask bench s3`
+//! and its fellows.
 
 mod bench;
 mod fuzz;
@@ -28,7 +28,7 @@ enum Chore {
     Test(test::Options),
     /// Fuzz the parsers and the way of a request, and keep what is found
     Fuzz(fuzz::Options),
-    /// Measure, beside a peer
+    /// Measure, some of it beside a peer
     Bench {
         #[command(subcommand)]
         subject: Subject,
@@ -41,6 +41,14 @@ enum Subject {
     S3(bench::Options),
     /// Starting: the time until `ready`, and the memory of idle regions
     Start(bench::start::Options),
+    /// A million objects: listing and lookup among them, a session below them, memory and starting with them
+    Scale(bench::scale::Options),
+    /// Memory while 64 clients write, and read, objects of 64 MiB
+    Memory(bench::memory::Options),
+    /// Small writes spread over 1, 2 and 4 labels, which share the region's journal
+    Labels(bench::labels::Options),
+    /// MD5 of one value, and of several at once
+    Md5(bench::md5::Options),
 }
 
 fn main() -> ExitCode {
@@ -48,8 +56,14 @@ fn main() -> ExitCode {
         Chore::Tidy(options) => tidy::run(&options),
         Chore::Test(options) => test::run(&options),
         Chore::Fuzz(options) => fuzz::run(&options),
-        Chore::Bench { subject: Subject::S3(options) } => bench::run(&options),
-        Chore::Bench { subject: Subject::Start(options) } => bench::start::run(&options),
+        Chore::Bench { subject } => match subject {
+            Subject::S3(options) => bench::run(&options),
+            Subject::Start(options) => bench::start::run(&options),
+            Subject::Scale(options) => bench::scale::run(&options),
+            Subject::Memory(options) => bench::memory::run(&options),
+            Subject::Labels(options) => bench::labels::run(&options),
+            Subject::Md5(options) => bench::md5::run(&options),
+        },
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

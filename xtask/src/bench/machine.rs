@@ -1,13 +1,17 @@
 //! The machine that figures come from, and the memory that processes take on it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
+
+use crate::process::output;
 
 const SYNCS: usize = 200;
 
@@ -47,6 +51,23 @@ impl Machine {
     }
 }
 
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}, {} cores, {:.1} GB memory, Linux {}, data on {} (fdatasync of a 4 KiB append: {} µs p50), load average {} \
+             at the start",
+            self.processor,
+            self.cores,
+            self.memory_bytes as f64 / 1e9,
+            self.kernel,
+            self.disk,
+            self.sync_us_p50,
+            self.load_average,
+        )
+    }
+}
+
 /// Our share of a busy machine. Other work competes by scheduler groups; servers and load generator share ours.
 /// Set back when dropped.
 #[derive(Debug)]
@@ -62,6 +83,11 @@ impl SchedulerGroup {
         let text = std::fs::read_to_string(Self::FILE).unwrap_or_default();
         let before = text.split_whitespace().next_back().map(str::to_owned);
         Self { before: before.filter(|_| std::fs::write(Self::FILE, "-15").is_ok()) }
+    }
+
+    /// Leaves the group as it is.
+    pub fn leave() -> Self {
+        Self { before: None }
     }
 
     /// Whether it could be raised.
@@ -98,17 +124,10 @@ pub struct Memory {
 impl Memory {
     /// Measures a process and its descendants.
     pub fn of(process: u32) -> Self {
-        let mut parents = BTreeMap::new();
-        for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-            let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-            // A process may end while we look; then it takes no memory.
-            let status = std::fs::read_to_string(entry.path().join("status")).unwrap_or_default();
-            let parent = field(&status, "PPid").and_then(|text| text.parse::<u32>().ok());
-            parents.insert(id, (parent, kibibytes(&status, "VmRSS"), kibibytes(&status, "VmHWM")));
-        }
         let mut total = Self::default();
-        for id in parents.keys().copied().filter(|id| descends(*id, process, &parents)) {
-            let Some((_, resident, peak)) = parents.get(&id).copied() else { continue };
+        for id in family(process) {
+            let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+            let (resident, peak) = (kibibytes(&status, "VmRSS"), kibibytes(&status, "VmHWM"));
             total.processes += 1;
             total.resident_bytes += resident;
             total.peak_bytes += peak;
@@ -120,13 +139,58 @@ impl Memory {
     }
 }
 
-fn descends(mut id: u32, from: u32, parents: &BTreeMap<u32, (Option<u32>, u64, u64)>) -> bool {
+/// The memory of one process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Resident {
+    /// Resident now (VmRSS).
+    pub bytes: u64,
+    /// The most that it ever took (VmHWM).
+    pub peak_bytes: u64,
+}
+
+impl Resident {
+    /// Measures a process.
+    pub fn of(process: u32) -> Result<Self> {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).context("the process is gone")?;
+        Ok(Self { bytes: kibibytes(&status, "VmRSS"), peak_bytes: kibibytes(&status, "VmHWM") })
+    }
+}
+
+/// Processor time that a process has taken, all of its threads together, in seconds.
+pub fn processor_seconds(process: u32) -> Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).context("the process is gone")?;
+    let ticks = ticks(&stat).with_context(|| format!("`/proc/{process}/stat` is not as expected"))?;
+    let per_second: f64 = output(Command::new("getconf").arg("CLK_TCK"))?.trim().parse()?;
+    Ok(ticks as f64 / per_second)
+}
+
+/// `utime` and `stime` of proc_pid_stat(5), fields 14 and 15. The name, field 2, is in brackets and may hold anything.
+fn ticks(stat: &str) -> Option<u64> {
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let mut fields = rest.split(' ').skip(11);
+    let mut next = || fields.next()?.parse::<u64>().ok();
+    Some(next()? + next()?)
+}
+
+/// A process and its descendants.
+pub fn family(process: u32) -> Vec<u32> {
+    let mut parents = BTreeMap::new();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        // A process may end while we look; then it belongs to nobody.
+        let status = std::fs::read_to_string(entry.path().join("status")).unwrap_or_default();
+        parents.insert(id, field(&status, "PPid").and_then(|text| text.parse::<u32>().ok()));
+    }
+    parents.keys().copied().filter(|id| descends(*id, process, &parents)).collect()
+}
+
+fn descends(mut id: u32, from: u32, parents: &BTreeMap<u32, Option<u32>>) -> bool {
     // A chain of parents is no longer than there are processes, whatever changed while we read.
     for _ in 0..=parents.len() {
         if id == from {
             return true;
         }
-        match parents.get(&id).and_then(|(parent, _, _)| *parent) {
+        match parents.get(&id).copied().flatten() {
             Some(parent) => id = parent,
             None => return false,
         }
@@ -191,8 +255,23 @@ mod tests {
     }
 
     #[test]
+    fn our_own_processor_time_is_seen() {
+        let resident = Resident::of(std::process::id()).unwrap();
+        assert!(resident.bytes > 100_000 && resident.peak_bytes >= resident.bytes);
+        assert!(processor_seconds(std::process::id()).unwrap() >= 0.0);
+        assert!(family(std::process::id()).contains(&std::process::id()));
+    }
+
+    #[test]
+    fn processor_time_is_found_behind_any_name() {
+        let stat = "7 (a) S (b c) S 1 7 7 0 -1 4194304 100 0 0 0 41 59 0 0 20 0 1 0 5 0 0";
+        assert_eq!(ticks(stat), Some(100));
+        assert_eq!(ticks("7 (a) S 1 2"), None);
+    }
+
+    #[test]
     fn descent_ends_even_in_a_circle() {
-        let parents = BTreeMap::from([(1, (Some(2), 0, 0)), (2, (Some(1), 0, 0)), (3, (Some(1), 0, 0))]);
+        let parents = BTreeMap::from([(1, Some(2)), (2, Some(1)), (3, Some(1))]);
         assert!(descends(3, 1, &parents));
         assert!(!descends(1, 9, &parents));
     }

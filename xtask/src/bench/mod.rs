@@ -1,10 +1,18 @@
 //! `cargo xtask bench s3`: the same rows against Fastness and SeaweedFS, in turns, on this machine; a table comes out.
+//! The other measurements have a file each.
 
+mod figures;
+mod ground;
+pub mod labels;
 mod machine;
+pub mod md5;
+pub mod memory;
 mod rows;
+pub mod scale;
 mod servers;
 pub mod start;
 mod table;
+mod up;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

