@@ -10,7 +10,7 @@ import boto3
 import pytest
 from boto3.s3.transfer import TransferConfig
 
-from cloud import CLEAN, client_config, get, keys, missing, pattern, put
+from cloud import CLEAN, client_config, get, keys, missing, pattern, put, refused
 from programs import HIGH, LOW, run
 from wire import crc32, crc32c, crc64nvme, sha1, sha256
 
@@ -27,7 +27,7 @@ def with_modes(cloud, sent, got):
 # ---------------------------------------------------------------- transfers
 
 
-@pytest.mark.parametrize("kind", [None, *(k for k in KINDS if k != "CRC64NVME")])
+@pytest.mark.parametrize("kind", [None, *KINDS])
 def test_transfer_there_and_back(cloud, bucket, kind, tmp_path):
     s3, body = cloud.s3(HIGH), pattern(12 * MIB + 5, 1)
     seen, lock = [0], threading.Lock()
@@ -42,7 +42,10 @@ def test_transfer_there_and_back(cloud, bucket, kind, tmp_path):
     head = s3.head_object(Bucket=bucket, Key="big", ChecksumMode="ENABLED")
     assert head["ETag"].endswith('-3"') and head["ContentLength"] == len(body)
     value = head[f"Checksum{kind or 'CRC32'}"]
-    assert value.endswith("-3") and head["ChecksumType"] == "COMPOSITE"
+    if kind == "CRC64NVME":  # which is always of the whole object
+        assert value == crc64nvme(body) and head["ChecksumType"] == "FULL_OBJECT"
+    else:
+        assert value.endswith("-3") and head["ChecksumType"] == "COMPOSITE"
     s3.download_file(bucket, "big", str(tmp_path / "back"), Config=SMALL_PARTS)
     assert (tmp_path / "back").read_bytes() == body
 
@@ -119,6 +122,24 @@ def test_checksum_that_nobody_asked_for(cloud, bucket, mode):
     assert (answer.get("ChecksumCRC32") == crc32(b"abc")) == (mode == "when_supported")
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"abc"
     s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "k"}]})  # requires one in any mode
+
+
+@pytest.mark.parametrize("kind", ["CRC32", "CRC32C", "CRC64NVME"])
+def test_full_object_checksum_of_parts(cloud, bucket, kind):
+    s3, bodies = cloud.s3(HIGH), [pattern(5 * MIB, 1), pattern(1000, 2)]
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="k", ChecksumAlgorithm=kind, ChecksumType="FULL_OBJECT")
+    assert (upload["ChecksumAlgorithm"], upload["ChecksumType"]) == (kind, "FULL_OBJECT")
+    common = {"Bucket": bucket, "Key": "k", "UploadId": upload["UploadId"]}
+    parts = []
+    for n, body in enumerate(bodies, 1):
+        done = s3.upload_part(**common, PartNumber=n, Body=body, ChecksumAlgorithm=kind)
+        parts.append({"PartNumber": n, "ETag": done["ETag"], f"Checksum{kind}": done[f"Checksum{kind}"]})
+    whole = KINDS[kind](b"".join(bodies))
+    with refused({"BadDigest", "InvalidRequest"}, 400):
+        s3.complete_multipart_upload(**common, MultipartUpload={"Parts": parts}, ChecksumType="FULL_OBJECT", **{f"Checksum{kind}": KINDS[kind](b"")})
+    done = s3.complete_multipart_upload(**common, MultipartUpload={"Parts": parts}, ChecksumType="FULL_OBJECT", **{f"Checksum{kind}": whole})
+    assert done[f"Checksum{kind}"] == whole and done["ChecksumType"] == "FULL_OBJECT"
+    assert s3.head_object(Bucket=bucket, Key="k", ChecksumMode="ENABLED")[f"Checksum{kind}"] == whole
 
 
 # ---------------------------------------------------------------- pages, waiters, resources

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cloud import get, keys
+from cloud import get, keys, refused
 from programs import HIGH, LOW, program, run, same_trees
 
 
@@ -54,6 +54,28 @@ def test_what_is_known_of_objects_and_buckets(s3cmd, cloud, bucket, tree):
     public = s3cmd(HIGH, "put", "--acl-public", tree / "one.txt", f"s3://{bucket}/public", check=False)
     assert public.returncode != 0 and "AccessControlListNotSupported" in public.stderr
     assert keys(s3, bucket) == ["piped", "two"]
+
+
+CORS = """<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>https://a.example</AllowedOrigin></CORSRule></CORSConfiguration>"""
+
+
+def test_settings_of_a_bucket(s3cmd, cloud, bucket, tmp_path):
+    s3 = cloud.s3(HIGH)
+    s3cmd(HIGH, "settagging", f"s3://{bucket}", "team=fusion&level=2")
+    assert {t["Key"]: t["Value"] for t in s3.get_bucket_tagging(Bucket=bucket)["TagSet"]} == {"team": "fusion", "level": "2"}
+    assert "fusion" in s3cmd(HIGH, "gettagging", f"s3://{bucket}").stdout
+    s3cmd(HIGH, "deltagging", f"s3://{bucket}")
+    assert s3cmd(HIGH, "gettagging", f"s3://{bucket}", check=False).stdout == ""
+    (tmp_path / "cors.xml").write_text(CORS)
+    s3cmd(HIGH, "setcors", tmp_path / "cors.xml", f"s3://{bucket}")
+    assert s3.get_bucket_cors(Bucket=bucket)["CORSRules"][0]["AllowedOrigins"] == ["https://a.example"]
+    assert "https://a.example" in s3cmd(HIGH, "info", f"s3://{bucket}").stdout
+    s3cmd(HIGH, "delcors", f"s3://{bucket}")
+    with refused("NoSuchCORSConfiguration", 404):
+        s3.get_bucket_cors(Bucket=bucket)
+    s3cmd(HIGH, "setacl", "--acl-private", f"s3://{bucket}")
+    public = s3cmd(HIGH, "setacl", "--acl-public", f"s3://{bucket}", check=False)
+    assert public.returncode != 0 and "AccessControlListNotSupported" in public.stderr
 
 
 def test_two_labels_at_one_name(s3cmd, shared, tree):
