@@ -79,6 +79,7 @@ LIMITS = [
     ("PutObject", "storage class STANDARD; `If-Match` and `If-None-Match`"),
     ("CopyObject", "within the region"),
     ("PutBucketVersioning", "no MFA delete"),
+    ("PutBucketPolicy", "actions to accounts and users; no conditions, no `NotPrincipal`, `NotAction`, `NotResource`"),
     ("PutBucketOwnershipControls", "BucketOwnerEnforced alone"),
     ("PutBucketAcl", "only what says that the owner has full control"),
     ("PutObjectAcl", "the same"),
