@@ -74,6 +74,12 @@ pub(crate) fn check(subject: &Subject, operation: &Operation, labels: &RegionLab
         | O::GetObjectAttributes { .. }
         | O::DeleteObject { .. }
         | O::DeleteObjects { .. }
+        | O::GetObjectAcl { .. }
+        | O::PutObjectAcl { .. }
+        | O::GetObjectRetention { .. }
+        | O::PutObjectRetention { .. }
+        | O::GetObjectLegalHold { .. }
+        | O::PutObjectLegalHold { .. }
         | O::GetObjectTagging { .. }
         | O::PutObjectTagging { .. }
         | O::DeleteObjectTagging { .. }

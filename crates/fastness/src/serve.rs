@@ -23,7 +23,7 @@ pub async fn run(arguments: Serve) -> anyhow::Result<()> {
     if !arguments.with_parent {
         eprintln!("{}: {}", config.name, folder.describe_root());
     }
-    let service = RegionService::new(Gate::new(store, environment));
+    let service = RegionService::at_domain(Gate::new(store, environment), config.domain.as_deref());
     let stop = stop_signal(arguments.with_parent)?;
     let upkeep = tokio::spawn(service.clone().keep_up(config.erase_within()));
     say::line("ready");

@@ -126,6 +126,7 @@ fn write_config(data: &Path, region: &Builtin, port_base: u16) -> anyhow::Result
         ceiling: region.ceiling.to_owned(),
         labels: region.labels.iter().map(|label| (*label).to_owned()).collect(),
         erasure: fastness_region::ErasureConfig::default(),
+        domain: None,
     };
     DirBuilder::new().recursive(true).mode(0o700).create(&folder).with_context(at)?;
     let mut options = OpenOptions::new();

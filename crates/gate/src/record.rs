@@ -158,12 +158,27 @@ fn resources(operation: &Operation) -> Vec<String> {
     let target = |way: &str, target: &ObjectTarget| {
         format!("{way} {}/{}{}", target.bucket, plain_key(&target.key), version(&target.version))
     };
+    // That somebody asked to get past governance is told, whether it came to that or not.
+    let bypass = |asked: bool| if asked { " bypass-governance" } else { "" };
     match operation {
         Operation::GetObject { target: object, .. }
         | Operation::HeadObject { target: object, .. }
-        | Operation::GetObjectAttributes { target: object }
+        | Operation::GetObjectAttributes { target: object, .. }
+        | Operation::GetObjectAcl { target: object }
+        | Operation::GetObjectRetention { target: object }
+        | Operation::GetObjectLegalHold { target: object }
         | Operation::GetObjectTagging { target: object } => vec![target("read", object)],
-        Operation::DeleteObject { target: object, .. }
+        Operation::DeleteObject { target: object, bypass_governance, .. } => {
+            vec![target("write", object) + bypass(*bypass_governance)]
+        }
+        Operation::PutObjectRetention { target: object, retention, bypass_governance } => {
+            let what = retention.map_or("none", |retention| retention.mode.name());
+            vec![format!("{} retention={what}{}", target("write", object), bypass(*bypass_governance))]
+        }
+        Operation::PutObjectLegalHold { target: object, legal_hold } => {
+            vec![format!("{} legal-hold={legal_hold}", target("write", object))]
+        }
+        Operation::PutObjectAcl { target: object }
         | Operation::PutObjectTagging { target: object, .. }
         | Operation::DeleteObjectTagging { target: object }
         | Operation::ContainSpill { target: object } => vec![target("write", object)],
@@ -173,9 +188,12 @@ fn resources(operation: &Operation) -> Vec<String> {
                 digest.as_deref().map(|digest| format!(" digest={}", digest.chars().take(64).collect::<String>()));
             vec![format!("write spill/{spill}{}", digest.unwrap_or_default())]
         }
-        Operation::DeleteObjects { bucket, objects } => objects
+        Operation::DeleteObjects { bucket, objects, bypass_governance } => objects
             .iter()
-            .map(|deletion| format!("write {bucket}/{}{}", plain_key(&deletion.key), version(&deletion.version)))
+            .map(|deletion| {
+                let bypass = bypass(*bypass_governance);
+                format!("write {bucket}/{}{}{bypass}", plain_key(&deletion.key), version(&deletion.version))
+            })
             .collect(),
         Operation::CopyObject { source, bucket, key, .. } | Operation::UploadPartCopy { source, bucket, key, .. } => {
             vec![target("read", &source.target), format!("write {bucket}/{}", plain_key(key))]

@@ -1,7 +1,7 @@
 //! The actions of S3 that a policy names, and which of them an operation needs (Service authorization reference,
 //! "Actions, resources, and condition keys for Amazon S3").
 
-use crate::{BucketName, ConfigurationKind, Lock, ObjectKey, ObjectTarget, Operation};
+use crate::{BucketName, ConfigurationKind, Deletion, Lock, ObjectKey, ObjectTarget, Operation};
 
 /// What an action is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +84,9 @@ const fn of_kind(kind: ConfigurationKind) -> (&'static str, &'static str) {
     }
 }
 
+/// What a deletion, or a weaker retention, past governance needs besides.
+const BYPASS: &str = "s3:BypassGovernanceRetention";
+
 impl Operation {
     /// Every action that the operation needs leave for, where a bucket has a policy, or another account owns it. A
     /// bucket that is made has no policy yet.
@@ -135,13 +138,32 @@ impl Operation {
                 let action = of_version(target, "s3:DeleteObjectTagging", "s3:DeleteObjectVersionTagging");
                 vec![object(action, &target.bucket, &target.key)]
             }
-            O::DeleteObject { target, .. } => {
-                let action = of_version(target, "s3:DeleteObject", "s3:DeleteObjectVersion");
+            O::GetObjectRetention { target } => vec![read(target, "s3:GetObjectRetention", "s3:GetObjectRetention")],
+            O::GetObjectLegalHold { target } => vec![read(target, "s3:GetObjectLegalHold", "s3:GetObjectLegalHold")],
+            O::GetObjectAcl { target } => vec![read(target, "s3:GetObjectAcl", "s3:GetObjectVersionAcl")],
+            O::PutObjectAcl { target } => {
+                let action = of_version(target, "s3:PutObjectAcl", "s3:PutObjectVersionAcl");
                 vec![object(action, &target.bucket, &target.key)]
             }
-            O::DeleteObjects { bucket, objects } => {
+            O::PutObjectLegalHold { target, .. } => {
+                vec![object("s3:PutObjectLegalHold", &target.bucket, &target.key)]
+            }
+            O::PutObjectRetention { target, bypass_governance, .. } => {
+                let bypass = bypass_governance.then_some(BYPASS);
+                let actions = std::iter::once("s3:PutObjectRetention").chain(bypass);
+                actions.map(|action| object(action, &target.bucket, &target.key)).collect()
+            }
+            O::DeleteObject { target, bypass_governance, .. } => {
+                let action = of_version(target, "s3:DeleteObject", "s3:DeleteObjectVersion");
+                let actions = std::iter::once(action).chain(bypass_governance.then_some(BYPASS));
+                actions.map(|action| object(action, &target.bucket, &target.key)).collect()
+            }
+            O::DeleteObjects { bucket, objects, bypass_governance } => {
                 let action = |version: bool| if version { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" };
-                objects.iter().map(|each| object(action(each.version.is_some()), bucket, &each.key)).collect()
+                let bypass = bypass_governance.then_some(BYPASS);
+                let actions = |each: &Deletion| std::iter::once(action(each.version.is_some())).chain(bypass);
+                let each = |each| actions(each).map(|action| object(action, bucket, &each.key)).collect::<Vec<_>>();
+                objects.iter().flat_map(each).collect()
             }
             O::CopyObject { source, bucket, key, tags, lock, .. } => {
                 let mut needs = vec![content(&source.target), object("s3:PutObject", bucket, key)];
@@ -196,5 +218,5 @@ const fn of_version(target: &ObjectTarget, latest: &'static str, version: &'stat
 
 fn lock_needs(lock: &Lock) -> impl Iterator<Item = &'static str> {
     let retention = lock.retention.is_some().then_some("s3:PutObjectRetention");
-    retention.into_iter().chain(lock.legal_hold.then_some("s3:PutObjectLegalHold"))
+    retention.into_iter().chain(lock.legal_hold.map(|_| "s3:PutObjectLegalHold"))
 }

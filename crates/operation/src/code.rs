@@ -65,6 +65,8 @@ codes! {
     InvalidPartOrder "InvalidPartOrder" 400,
     /// A range outside the object.
     InvalidRange "InvalidRange" 416,
+    /// Object lock without versions.
+    InvalidBucketState "InvalidBucketState" 409,
     /// A request that contradicts itself.
     InvalidRequest "InvalidRequest" 400,
     /// A tag against its rules.
@@ -97,6 +99,8 @@ codes! {
     NoSuchPublicAccessBlockConfiguration "NoSuchPublicAccessBlockConfiguration" 404,
     /// No tags.
     NoSuchTagSet "NoSuchTagSet" 404,
+    /// The version is not retained, or not held.
+    NoSuchObjectLockConfiguration "NoSuchObjectLockConfiguration" 404,
     /// No such upload at the session's label.
     NoSuchUpload "NoSuchUpload" 404,
     /// No such version in view.

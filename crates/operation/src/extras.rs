@@ -1,6 +1,6 @@
 //! What is kept with a version beside its headers and metadata: tags, retention, a legal hold.
 
-use crate::Code;
+use crate::{Code, Lock};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -101,33 +101,6 @@ impl Tags {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-}
-
-/// How strictly a retention holds (S3 user guide, "Locking objects with Object Lock").
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RetentionMode {
-    /// May be shortened or taken away by who asks for it by name.
-    Governance,
-    /// Holds for everybody until its time is over.
-    Compliance,
-}
-
-/// Until when a version may not be removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Retention {
-    /// How strictly.
-    pub mode: RetentionMode,
-    /// Milliseconds since 1970.
-    pub until_ms: i64,
-}
-
-/// What keeps a version from being removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Lock {
-    /// Until a time.
-    pub retention: Option<Retention>,
-    /// Until the hold is taken away.
-    pub legal_hold: bool,
 }
 
 /// What a write keeps with its version beside the attributes.

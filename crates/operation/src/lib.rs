@@ -8,7 +8,9 @@ mod actions;
 mod arn;
 mod code;
 pub mod configuration;
+mod customer;
 mod extras;
+mod lock;
 mod moment;
 mod names;
 mod object;
@@ -18,7 +20,9 @@ pub use actions::{Level, Need};
 pub use arn::arn_partition;
 pub use code::Code;
 pub use configuration::{Configuration, ConfigurationKind};
-pub use extras::{Extras, Lock, Retention, RetentionMode, TagError, Tags};
+pub use customer::CustomerKey;
+pub use extras::{Extras, TagError, Tags};
+pub use lock::{Lock, ObjectLock, Period, Retention, RetentionMode};
 pub use moment::Moment;
 pub use names::{
     AccessKeyId, AccountName, AccountNumber, BucketName, NameError, ObjectKey, PartNumber, SpillId, UploadId, UserName,
@@ -42,6 +46,7 @@ pub enum Operation {
     // S3, buckets
     CreateBucket {
         bucket: BucketName,
+        object_lock: bool,
     },
     HeadBucket {
         bucket: BucketName,
@@ -88,30 +93,57 @@ pub enum Operation {
         key: ObjectKey,
         attributes: Attributes,
         extras: Extras,
+        customer: Option<CustomerKey>,
         conditions: Conditions,
     },
     GetObject {
         target: ObjectTarget,
         range: Option<ByteRange>,
         part: Option<PartNumber>,
+        customer: Option<CustomerKey>,
         conditions: Conditions,
     },
     HeadObject {
         target: ObjectTarget,
         range: Option<ByteRange>,
         part: Option<PartNumber>,
+        customer: Option<CustomerKey>,
         conditions: Conditions,
     },
     GetObjectAttributes {
         target: ObjectTarget,
+        customer: Option<CustomerKey>,
     },
     DeleteObject {
         target: ObjectTarget,
         conditions: Conditions,
+        bypass_governance: bool,
     },
     DeleteObjects {
         bucket: BucketName,
         objects: Vec<Deletion>,
+        bypass_governance: bool,
+    },
+    GetObjectAcl {
+        target: ObjectTarget,
+    },
+    PutObjectAcl {
+        target: ObjectTarget,
+    },
+    GetObjectRetention {
+        target: ObjectTarget,
+    },
+    PutObjectRetention {
+        target: ObjectTarget,
+        retention: Option<Retention>,
+        bypass_governance: bool,
+    },
+    GetObjectLegalHold {
+        target: ObjectTarget,
+    },
+    PutObjectLegalHold {
+        target: ObjectTarget,
+        legal_hold: bool,
     },
     GetObjectTagging {
         target: ObjectTarget,
@@ -124,13 +156,14 @@ pub enum Operation {
         target: ObjectTarget,
     },
     CopyObject {
-        source: CopySource,
+        source: Box<CopySource>,
         bucket: BucketName,
         key: ObjectKey,
         attributes: Option<Attributes>,
         tags: Option<Tags>,
         lock: Lock,
         checksum: Option<ChecksumAlgorithm>,
+        customer: Option<CustomerKey>,
         conditions: Conditions,
     },
     // S3, listings
@@ -149,20 +182,23 @@ pub enum Operation {
         attributes: Attributes,
         extras: Extras,
         checksum: Option<UploadChecksum>,
+        customer: Option<CustomerKey>,
     },
     UploadPart {
         bucket: BucketName,
         key: ObjectKey,
         upload: UploadId,
         part: PartNumber,
+        customer: Option<CustomerKey>,
     },
     UploadPartCopy {
-        source: CopySource,
+        source: Box<CopySource>,
         range: Option<ByteRange>,
         bucket: BucketName,
         key: ObjectKey,
         upload: UploadId,
         part: PartNumber,
+        customer: Option<CustomerKey>,
     },
     CompleteMultipartUpload {
         bucket: BucketName,
@@ -284,6 +320,12 @@ impl Operation {
             Self::GetObjectAttributes { .. } => "GetObjectAttributes",
             Self::DeleteObject { .. } => "DeleteObject",
             Self::DeleteObjects { .. } => "DeleteObjects",
+            Self::GetObjectAcl { .. } => "GetObjectAcl",
+            Self::PutObjectAcl { .. } => "PutObjectAcl",
+            Self::GetObjectRetention { .. } => "GetObjectRetention",
+            Self::PutObjectRetention { .. } => "PutObjectRetention",
+            Self::GetObjectLegalHold { .. } => "GetObjectLegalHold",
+            Self::PutObjectLegalHold { .. } => "PutObjectLegalHold",
             Self::GetObjectTagging { .. } => "GetObjectTagging",
             Self::PutObjectTagging { .. } => "PutObjectTagging",
             Self::DeleteObjectTagging { .. } => "DeleteObjectTagging",

@@ -1,6 +1,6 @@
 //! The parameters of the object operations.
 
-use crate::{BucketName, ObjectKey, PartNumber, VersionId};
+use crate::{BucketName, CustomerKey, ObjectKey, PartNumber, VersionId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -22,6 +22,8 @@ pub struct CopySource {
     pub target: ObjectTarget,
     /// The `x-amz-copy-source-if-…` headers.
     pub conditions: Conditions,
+    /// The key that the source is sealed under, if its writer kept one.
+    pub customer: Option<CustomerKey>,
 }
 
 /// Whether a bucket keeps old versions (S3 user guide, "Using versioning in S3 buckets").
@@ -277,6 +279,8 @@ pub struct ExpectedObject {
     pub kind: Option<ChecksumKind>,
     /// `x-amz-mp-object-size`.
     pub size: Option<u64>,
+    /// The key that the parts were sent with.
+    pub customer: Option<CustomerKey>,
 }
 
 /// A checksum's value, as the wire writes it: base64, with `-N` behind it when composed of N parts.

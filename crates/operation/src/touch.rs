@@ -45,7 +45,7 @@ impl Operation {
             |way, bucket: &BucketName, key: &ObjectKey| vec![(way, Resource::Object(bucket.clone(), key.clone()))];
         let user = |way, user: &Option<UserName>| vec![(way, Resource::User(user.clone()))];
         match self {
-            O::CreateBucket { bucket: b }
+            O::CreateBucket { bucket: b, .. }
             | O::DeleteBucket { bucket: b }
             | O::PutBucketVersioning { bucket: b, .. }
             | O::PutBucketAcl { bucket: b }
@@ -63,12 +63,18 @@ impl Operation {
             O::ListBuckets => vec![(Way::Read, Resource::OwnBuckets)],
             O::GetObject { target, .. }
             | O::HeadObject { target, .. }
-            | O::GetObjectAttributes { target }
+            | O::GetObjectAttributes { target, .. }
+            | O::GetObjectAcl { target }
+            | O::GetObjectRetention { target }
+            | O::GetObjectLegalHold { target }
             | O::GetObjectTagging { target } => object(Way::Read, &target.bucket, &target.key),
-            O::DeleteObject { target, .. } | O::PutObjectTagging { target, .. } | O::DeleteObjectTagging { target } => {
-                object(Way::Write, &target.bucket, &target.key)
-            }
-            O::DeleteObjects { bucket, objects } => objects
+            O::DeleteObject { target, .. }
+            | O::PutObjectAcl { target }
+            | O::PutObjectRetention { target, .. }
+            | O::PutObjectLegalHold { target, .. }
+            | O::PutObjectTagging { target, .. }
+            | O::DeleteObjectTagging { target } => object(Way::Write, &target.bucket, &target.key),
+            O::DeleteObjects { bucket, objects, .. } => objects
                 .iter()
                 .map(|deletion| (Way::Write, Resource::Object(bucket.clone(), deletion.key.clone())))
                 .collect(),

@@ -29,6 +29,9 @@ pub struct RegionConfig {
     /// The labels held when the region is made; the officer adds more with `fastness label allow`.
     #[serde(default)]
     pub labels: Vec<String>,
+    /// A domain under which buckets have names (`bucket.domain`), beside `localhost` and the region's own.
+    #[serde(default)]
+    pub domain: Option<String>,
     /// When deletion becomes final.
     #[serde(default)]
     pub erasure: ErasureConfig,
@@ -144,6 +147,7 @@ mod tests {
             floor: "UNCLASSIFIED".to_owned(),
             ceiling: "SECRET".to_owned(),
             labels: Vec::new(),
+            domain: None,
             erasure: ErasureConfig::default(),
         }
     }

@@ -32,7 +32,13 @@ impl RegionService {
     /// The service before a gate.
     #[must_use]
     pub fn new(gate: Gate) -> Self {
-        Self { s3: S3Front::new(gate.clone()), gate }
+        Self::at_domain(gate, None)
+    }
+
+    /// The same, where buckets have names under a domain of the configuration, too.
+    #[must_use]
+    pub fn at_domain(gate: Gate, domain: Option<&str>) -> Self {
+        Self { s3: S3Front::new(gate.clone(), domain), gate }
     }
 
     /// What a region does by itself, for as long as it is polled: deletion is final within `erase_within`.

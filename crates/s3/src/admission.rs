@@ -31,6 +31,11 @@ fn level(path: &str) -> Level {
     }
 }
 
+/// Whether the path names an object.
+pub(crate) fn is_object(parts: &Parts) -> bool {
+    level(parts.uri.path()) == Level::Object
+}
+
 /// Checks method, query and headers before the library sees them.
 pub(crate) fn check(parts: &Parts) -> Result<(), Unfit> {
     let level = level(parts.uri.path());
@@ -69,10 +74,11 @@ pub(crate) fn check(parts: &Parts) -> Result<(), Unfit> {
 }
 
 /// What is said of a version: each is changed by a PUT with a body of its own.
-pub(crate) const ANNOTATIONS: [&str; 1] = ["tagging"];
+pub(crate) const ANNOTATIONS: [&str; 4] = ["acl", "legal-hold", "retention", "tagging"];
 
 /// Of these a request names one at most.
-const OBJECT_SUBRESOURCES: [&str; 4] = ["attributes", "tagging", "uploadId", "uploads"];
+const OBJECT_SUBRESOURCES: [&str; 7] =
+    ["acl", "attributes", "legal-hold", "retention", "tagging", "uploadId", "uploads"];
 
 fn query_names(parts: &Parts) -> Vec<String> {
     let query = parts.uri.query().unwrap_or_default();
@@ -108,6 +114,7 @@ fn query_is_known(method: &Method, level: Level, name: &str) -> bool {
             "encryption",
             "logging",
             "notification",
+            "object-lock",
             "ownershipControls",
             "policy",
             "policyStatus",
@@ -123,6 +130,7 @@ fn query_is_known(method: &Method, level: Level, name: &str) -> bool {
             "encryption",
             "logging",
             "notification",
+            "object-lock",
             "ownershipControls",
             "policy",
             "publicAccessBlock",
@@ -136,7 +144,10 @@ fn query_is_known(method: &Method, level: Level, name: &str) -> bool {
         ("GET", Level::Object) => &[
             "versionId",
             "partNumber",
+            "acl",
             "attributes",
+            "legal-hold",
+            "retention",
             "tagging",
             "uploadId",
             "max-parts",
@@ -158,7 +169,7 @@ fn query_is_known(method: &Method, level: Level, name: &str) -> bool {
             "response-content-type",
             "response-expires",
         ],
-        ("PUT", Level::Object) => &["uploadId", "partNumber", "tagging", "versionId"],
+        ("PUT", Level::Object) => &["uploadId", "partNumber", "acl", "legal-hold", "retention", "tagging", "versionId"],
         ("POST", Level::Object) => &["uploads", "uploadId"],
         ("DELETE", Level::Object) => &["versionId", "uploadId", "tagging"],
         _ => &[],
@@ -169,8 +180,8 @@ fn query_is_known(method: &Method, level: Level, name: &str) -> bool {
 /// The `x-amz-…` headers that are acted on, or refused by name where they are read.
 const HEADERS: &[&str] = &[
     "x-amz-acl",
-    "x-amz-api-version",
     "x-amz-bucket-object-lock-enabled",
+    "x-amz-bypass-governance-retention",
     "x-amz-checksum-algorithm",
     "x-amz-checksum-mode",
     "x-amz-checksum-type",
@@ -186,6 +197,9 @@ const HEADERS: &[&str] = &[
     "x-amz-mfa",
     "x-amz-mp-object-size",
     "x-amz-object-attributes",
+    "x-amz-object-lock-legal-hold",
+    "x-amz-object-lock-mode",
+    "x-amz-object-lock-retain-until-date",
     "x-amz-part-number-marker",
     "x-amz-request-payer",
     "x-amz-sdk-checksum-algorithm",
@@ -198,7 +212,6 @@ const HEADERS: &[&str] = &[
     "x-amz-storage-class",
     "x-amz-tagging",
     "x-amz-tagging-directive",
-    "x-amz-te",
     "x-amz-trailer",
     "x-amz-user-agent",
     "x-amz-website-redirect-location",
@@ -216,12 +229,9 @@ fn check_header(parts: &Parts, level: Level, name: &HeaderName, is_subresource: 
         "if-match" => reads_object || writes_object || completes || deletes,
         "if-none-match" => reads_object || writes_object || completes,
         "x-amz-if-match-last-modified-time" | "x-amz-if-match-size" => deletes,
+        _ if text.starts_with("x-amz-object-lock-") && HEADERS.contains(&text) => writes_object || completes,
         "if-modified-since" | "if-unmodified-since" => reads_object,
         "content-range" => false,
-        // The version that the AWS SDK for C++ was made for; there is no other.
-        "x-amz-api-version" => parts.headers.get(name).is_some_and(|value| value.as_bytes() == b"2006-03-01"),
-        // The AWS SDK for Java 2 says with it that it would also take a digest after the body; it need not get one.
-        "x-amz-te" => reads_object,
         // The trailers of other bodies would go unchecked.
         "x-amz-trailer" => parts.method == Method::PUT && level == Level::Object,
         "x-amz-object-ownership" => {
@@ -315,7 +325,6 @@ mod tests {
         check("PUT", "/b/k", &[("content-range", "bytes 0-1/2")], no);
         check("PUT", "/b/k", &[("x-amz-copy-source-if-match", "1")], no);
         check("PUT", "/b/k", &[("x-amz-copy-source-if-match", "1"), ("x-amz-copy-source", "a/b")], None);
-        check("PUT", "/b/k", &[("x-amz-object-lock-mode", "COMPLIANCE")], no);
         check("PUT", "/b/k", &[("x-amz-checksum-sha512", "1")], no);
         check("PUT", "/b/k", &[("x-amz-checksum-sha256", "1")], None);
         check("PUT", "/b/k", &[("x-amz-trailer", "x-amz-checksum-sha512")], Some("InvalidRequest"));

@@ -1,6 +1,7 @@
 //! GetObjectAttributes: what is known of an object, chosen piece by piece.
 
-use crate::convert::{Checksums, checksum_type, etag, expected_owner, labelled, refuse_if};
+use crate::convert::{Checksums, checksum_type, etag, expected_owner, labelled};
+use crate::customer::customer;
 use crate::error::{malformed, mismatch, refused, session};
 use crate::listings::limit;
 use crate::objects::target;
@@ -40,8 +41,7 @@ pub(crate) async fn get(
     let session = session(&request)?;
     let input = request.input;
     expected_owner(&session, input.expected_bucket_owner.as_ref())?;
-    let customer = input.sse_customer_algorithm.is_some() || input.sse_customer_key.is_some();
-    refuse_if(&[("encryption with the caller's key", customer)])?;
+    let customer = customer!(input)?.key;
     let wanted: Vec<String> = input
         .object_attributes
         .iter()
@@ -54,7 +54,8 @@ pub(crate) async fn get(
     let wants = |name: &str| wanted.iter().any(|wanted| wanted == name);
     let max_parts = limit(input.max_parts, "max-parts")?;
     let marker = input.part_number_marker.unwrap_or(0);
-    let operation = Operation::GetObjectAttributes { target: target(&input.bucket, &input.key, input.version_id)? };
+    let operation =
+        Operation::GetObjectAttributes { target: target(&input.bucket, &input.key, input.version_id)?, customer };
     let answer =
         gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(gate, &session, refusal))?;
     let Answer::Attributes(info) = answer else { return Err(mismatch(gate)) };

@@ -66,8 +66,8 @@ impl Claims {
         let query = parts.uri.query().unwrap_or_default();
         let names_part = query.split('&').any(|pair| pair.starts_with("partNumber="));
         let names = |wanted: &str| query.split('&').any(|pair| pair.split('=').next() == Some(wanted));
-        let has_xml = names("versioning") || crate::admission::ANNOTATIONS.iter().any(|name| names(name));
-        let is_object = parts.method == Method::PUT && (names_part || !has_xml);
+        let says = crate::admission::ANNOTATIONS.iter().any(|name| names(name));
+        let is_object = parts.method == Method::PUT && crate::admission::is_object(parts) && (names_part || !says);
         if is_object {
             return Ok(Self::default());
         }

@@ -15,10 +15,7 @@ pub(crate) async fn create(
     let input = request.input;
     acl(input.acl.as_ref().map(dto::BucketCannedACL::as_str))?;
     let grants = [&input.grant_full_control, &input.grant_read, &input.grant_write, &input.grant_write_acp];
-    refuse_if(&[
-        ("granting by ACL", grants.iter().any(|grant| grant.is_some()) || input.grant_read_acp.is_some()),
-        ("object lock", input.object_lock_enabled_for_bucket == Some(true)),
-    ])?;
+    refuse_if(&[("granting by ACL", grants.iter().any(|grant| grant.is_some()) || input.grant_read_acp.is_some())])?;
     let constraint = input.create_bucket_configuration.and_then(|configuration| configuration.location_constraint);
     if let Some(constraint) = constraint
         && constraint.as_str() != gate.region()
@@ -27,7 +24,10 @@ pub(crate) async fn create(
         let message = format!("The specified location-constraint is not valid: this is the region {}", gate.region());
         return Err(malformed(code, message));
     }
-    let operation = Operation::CreateBucket { bucket: bucket(&input.bucket)? };
+    let operation = Operation::CreateBucket {
+        bucket: bucket(&input.bucket)?,
+        object_lock: input.object_lock_enabled_for_bucket == Some(true),
+    };
     match gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(gate, &session, refusal))? {
         Answer::Done => {
             let location = Some(format!("/{}", input.bucket));

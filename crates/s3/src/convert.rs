@@ -179,11 +179,10 @@ macro_rules! refuse_unoffered {
             $input.server_side_encryption.as_ref().map(s3s::dto::ServerSideEncryption::as_str),
         )?;
         let grants = [&$input.grant_full_control, &$input.grant_read, &$input.grant_read_acp, &$input.grant_write_acp];
-        $crate::convert::refuse_if(&[
-            ("granting by ACL", grants.iter().any(|grant| grant.is_some())),
-            ("object lock", $input.object_lock_mode.is_some() || $input.object_lock_legal_hold_status.is_some()),
-            ("website redirection", $input.website_redirect_location.is_some()),
-        ])?;
+        if grants.iter().any(|grant| grant.is_some()) {
+            return Err($crate::convert::no_acls());
+        }
+        $crate::convert::refuse_if(&[("website redirection", $input.website_redirect_location.is_some())])?;
     };
 }
 pub(crate) use refuse_unoffered;

@@ -12,9 +12,12 @@ mod buckets;
 mod configurations;
 mod convert;
 mod cors;
+mod customer;
 mod destinations;
 mod error;
+mod host;
 mod listings;
+mod locks;
 mod objects;
 mod policy;
 mod uploads;
@@ -41,6 +44,7 @@ const XML_LEN_MAX: usize = 4 << 20;
 pub struct S3Front {
     gate: Gate,
     service: S3Service,
+    domains: host::Domains,
 }
 
 struct Operations {
@@ -48,15 +52,16 @@ struct Operations {
 }
 
 impl S3Front {
-    /// The front before a gate.
+    /// The front before a gate; `domain` is one under which buckets have names, beside the region's own.
     #[must_use]
-    pub fn new(gate: Gate) -> Self {
+    pub fn new(gate: Gate, domain: Option<&str>) -> Self {
         let mut builder = S3ServiceBuilder::new(Operations { gate: gate.clone() });
         let mut config = s3s::config::S3Config::default();
         config.xml_max_body_size = XML_LEN_MAX;
         config.post_object_max_file_size = 0;
         builder.set_config(Arc::new(s3s::config::StaticConfigProvider::new(Arc::new(config))));
-        Self { gate, service: builder.build() }
+        let domains = host::Domains::new(gate.region(), domain);
+        Self { gate, service: builder.build(), domains }
     }
 
     /// Answers one authenticated request.
@@ -65,6 +70,7 @@ impl S3Front {
         B: http_body::Body<Data = bytes::Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        self.domains.apply(&mut parts);
         let request_id = session.context().request_id();
         let what = format!("{} {}", parts.method, parts.uri.path());
         let session = Arc::new(session);
@@ -264,6 +270,14 @@ operations! {
     get_object_tagging GetObjectTaggingInput GetObjectTaggingOutput => annotations::tags;
     put_object_tagging PutObjectTaggingInput PutObjectTaggingOutput => annotations::put_tags;
     delete_object_tagging DeleteObjectTaggingInput DeleteObjectTaggingOutput => annotations::delete_tags;
+    get_object_acl GetObjectAclInput GetObjectAclOutput => annotations::acl;
+    put_object_acl PutObjectAclInput PutObjectAclOutput => annotations::put_acl;
+    get_object_retention GetObjectRetentionInput GetObjectRetentionOutput => locks::retention;
+    put_object_retention PutObjectRetentionInput PutObjectRetentionOutput => locks::put_retention;
+    get_object_legal_hold GetObjectLegalHoldInput GetObjectLegalHoldOutput => locks::legal_hold;
+    put_object_legal_hold PutObjectLegalHoldInput PutObjectLegalHoldOutput => locks::put_legal_hold;
+    get_object_lock_configuration GetObjectLockConfigurationInput GetObjectLockConfigurationOutput => locks::configuration;
+    put_object_lock_configuration PutObjectLockConfigurationInput PutObjectLockConfigurationOutput => locks::put_configuration;
     list_objects ListObjectsInput ListObjectsOutput => listings::objects;
     list_objects_v2 ListObjectsV2Input ListObjectsV2Output => listings::objects_v2;
     list_object_versions ListObjectVersionsInput ListObjectVersionsOutput => listings::versions;

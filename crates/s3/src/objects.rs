@@ -1,15 +1,17 @@
 //! The object operations.
 
 use crate::convert::{
-    Checksums, aes256, algorithm, attributes, bucket, checksum_type, condition, conditions, deletion_conditions, etag,
+    Checksums, algorithm, attributes, bucket, checksum_type, condition, conditions, deletion_conditions, etag,
     expected_owner, http_date, key, labelled, name_error, payload, refuse_if, refuse_unoffered, stated_checksum,
     tagging, timestamp,
 };
+use crate::customer::{customer, source_customer};
 use crate::error::{malformed, mismatch, refused, session};
+use crate::locks::{hold_name, lock_headers, mode_name};
 use fastness_gate::{Answer, Gate, ObjectAnswer, Payload};
 use fastness_operation::{
-    ByteRange, Conditions, CopySource, Deletion, EtagCondition, Extras, Lock, NameError, ObjectKey, ObjectTarget,
-    Operation, PartNumber, VersionId,
+    ByteRange, Conditions, CopySource, CustomerKey, Deletion, EtagCondition, Extras, NameError, ObjectKey,
+    ObjectTarget, Operation, PartNumber, VersionId,
 };
 use fastness_store::{Deleted, Fault};
 use http::{HeaderMap, HeaderValue};
@@ -41,13 +43,8 @@ pub(crate) async fn put(
     let S3Request { input, headers, extensions, .. } = request;
     expected_owner(&session, input.expected_bucket_owner.as_ref())?;
     refuse_unoffered!(input);
-    refuse_if(&[
-        (
-            "encryption with the caller's key",
-            input.sse_customer_algorithm.is_some() || input.sse_customer_key.is_some(),
-        ),
-        ("appending", input.write_offset_bytes.is_some()),
-    ])?;
+    refuse_if(&[("appending", input.write_offset_bytes.is_some())])?;
+    let customer = customer!(input)?.alone(input.server_side_encryption.as_ref())?;
     let checksum = stated_checksum!(input).one()?;
     let asked = input.checksum_algorithm.as_ref().map(dto::ChecksumAlgorithm::as_str);
     let payload = payload(&headers, &extensions, input.body, input.content_md5.as_deref(), checksum, asked)?;
@@ -55,7 +52,8 @@ pub(crate) async fn put(
         bucket: bucket(&input.bucket)?,
         key: key(&input.key)?,
         attributes: attributes(&headers, input.content_type, input.metadata)?,
-        extras: Extras { tags: tagging(input.tagging.as_deref())?, ..Extras::default() },
+        extras: Extras { tags: tagging(input.tagging.as_deref())?, lock: lock_headers!(input)? },
+        customer: customer.key.clone(),
         conditions: conditions(input.if_match, input.if_none_match, None, None),
     };
     let answer = gate.handle(&session, operation, payload).await.map_err(|refusal| refused(gate, &session, refusal))?;
@@ -71,7 +69,9 @@ pub(crate) async fn put(
         checksum_sha1: sums.sha1,
         checksum_sha256: sums.sha256,
         checksum_type,
-        server_side_encryption: aes256(),
+        server_side_encryption: customer.encryption(),
+        sse_customer_algorithm: customer.echo().0,
+        sse_customer_key_md5: customer.echo().1,
         ..Default::default()
     };
     Ok(labelled(gate, label, output))
@@ -99,8 +99,7 @@ macro_rules! read_object {
         let session = session(&$request)?;
         let input = $request.input;
         expected_owner(&session, input.expected_bucket_owner.as_ref())?;
-        let customer = input.sse_customer_algorithm.is_some() || input.sse_customer_key.is_some();
-        refuse_if(&[("encryption with the caller's key", customer)])?;
+        let customer = customer!(input)?;
         let part = input.part_number.map(|number| PartNumber::new(i64::from(number))).transpose().map_err(name_error)?;
         if part.is_some() && input.range.is_some() {
             let message = "Cannot specify both Range header and partNumber query parameter";
@@ -111,6 +110,7 @@ macro_rules! read_object {
             target: target(&input.bucket, &input.key, input.version_id)?,
             range: range(input.range),
             part,
+            customer: customer.key.clone(),
             conditions: conditions(input.if_match, input.if_none_match, since.0, since.1),
         };
         let answer =
@@ -145,7 +145,12 @@ macro_rules! read_object {
             content_language: input.response_content_language.or(held.content_language),
             content_type: input.response_content_type.or(held.content_type).or_else(|| Some(OCTETS.to_owned())),
             version_id: info.version,
-            server_side_encryption: aes256(),
+            object_lock_mode: info.extras.lock.retention.map(|retention| mode_name(retention.mode)),
+            object_lock_retain_until_date: info.extras.lock.retention.map(|retention| timestamp(retention.until_ms)),
+            object_lock_legal_hold_status: info.extras.lock.legal_hold.map(hold_name),
+            server_side_encryption: customer.encryption(),
+            sse_customer_algorithm: customer.echo().0,
+            sse_customer_key_md5: customer.echo().1,
             checksum_crc32: sums.crc32,
             checksum_crc32c: sums.crc32c,
             checksum_crc64nvme: sums.crc64nvme,
@@ -180,12 +185,16 @@ pub(crate) async fn head(
     read_object!(gate, request, HeadObject, HeadObjectOutput, |_body| {})
 }
 
-pub(crate) fn copy_source(source: &dto::CopySource, conditions: Conditions) -> Result<CopySource, S3Error> {
+pub(crate) fn copy_source(
+    source: &dto::CopySource,
+    conditions: Conditions,
+    customer: Option<CustomerKey>,
+) -> Result<CopySource, S3Error> {
     let dto::CopySource::Bucket { bucket, key, version_id } = source else {
         return Err(crate::error::not_offered("copying from an access point"));
     };
     let target = target(bucket, key, version_id.as_ref().map(ToString::to_string))?;
-    Ok(CopySource { target, conditions })
+    Ok(CopySource { target, conditions, customer })
 }
 
 /// `If-Match` and `If-None-Match` on the target of a copy, which the library does not read.
@@ -210,8 +219,8 @@ pub(crate) async fn copy(
     expected_owner(&session, input.expected_bucket_owner.as_ref())?;
     expected_owner(&session, input.expected_source_bucket_owner.as_ref())?;
     refuse_unoffered!(input);
-    let customer = [&input.sse_customer_algorithm, &input.copy_source_sse_customer_algorithm];
-    refuse_if(&[("encryption with the caller's key", customer.iter().any(|algorithm| algorithm.is_some()))])?;
+    let customer = customer!(input)?.alone(input.server_side_encryption.as_ref())?;
+    let of_source = source_customer!(input)?;
     let source = copy_source(
         &input.copy_source,
         conditions(
@@ -220,6 +229,7 @@ pub(crate) async fn copy(
             input.copy_source_if_modified_since,
             input.copy_source_if_unmodified_since,
         ),
+        of_source.key,
     )?;
     let replaced = match input.metadata_directive.as_ref().map(dto::MetadataDirective::as_str) {
         Some("REPLACE") => Some(attributes(&headers, input.content_type, input.metadata)?),
@@ -233,13 +243,14 @@ pub(crate) async fn copy(
     };
     let named_version = source.target.version.clone();
     let operation = Operation::CopyObject {
-        source,
+        source: Box::new(source),
         bucket: bucket(&input.bucket)?,
         key: key(&input.key)?,
         attributes: replaced,
         tags,
-        lock: Lock::default(),
+        lock: lock_headers!(input)?,
         checksum: input.checksum_algorithm.as_ref().map(|name| algorithm(name.as_str())).transpose()?,
+        customer: customer.key.clone(),
         conditions: copy_conditions(&headers)?,
     };
     let answer =
@@ -261,7 +272,9 @@ pub(crate) async fn copy(
         copy_object_result: Some(result),
         version_id: written.version,
         copy_source_version_id: named_version.map(|version| version.as_str().to_owned()),
-        server_side_encryption: aes256(),
+        server_side_encryption: customer.encryption(),
+        sse_customer_algorithm: customer.echo().0,
+        sse_customer_key_md5: customer.echo().1,
         ..Default::default()
     };
     Ok(labelled(gate, label, output))
@@ -279,6 +292,7 @@ pub(crate) async fn delete(
     let operation = Operation::DeleteObject {
         target: target(&input.bucket, &input.key, input.version_id)?,
         conditions: deletion_conditions(if_match, input.if_match_last_modified_time, input.if_match_size)?,
+        bypass_governance: input.bypass_governance_retention == Some(true),
     };
     let answer =
         gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(gate, &session, refusal))?;
@@ -316,7 +330,11 @@ pub(crate) async fn delete_many(
     }
     let quiet = input.delete.quiet == Some(true);
     let asked = objects.clone();
-    let operation = Operation::DeleteObjects { bucket: bucket(&input.bucket)?, objects };
+    let operation = Operation::DeleteObjects {
+        bucket: bucket(&input.bucket)?,
+        objects,
+        bypass_governance: input.bypass_governance_retention == Some(true),
+    };
     let answer =
         gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(gate, &session, refusal))?;
     let Answer::ManyDeleted(outcomes) = answer else { return Err(mismatch(gate)) };

@@ -5,8 +5,10 @@ use crate::convert::{
     expected_owner, key, kind_name, labelled, name_error, payload, refuse_if, refuse_unoffered, stated_checksum,
     tagging, timestamp,
 };
+use crate::customer::{customer, source_customer};
 use crate::error::{malformed, mismatch, refused, session};
 use crate::listings::{echoed, limit, owner};
+use crate::locks::lock_headers;
 use crate::objects::copy_source;
 use fastness_gate::{Answer, Gate, Payload};
 use fastness_operation::{
@@ -52,17 +54,15 @@ pub(crate) async fn create(
     let S3Request { input, headers, .. } = request;
     expected_owner(&session, input.expected_bucket_owner.as_ref())?;
     refuse_unoffered!(input);
-    refuse_if(&[(
-        "encryption with the caller's key",
-        input.sse_customer_algorithm.is_some() || input.sse_customer_key.is_some(),
-    )])?;
+    let customer = customer!(input)?.alone(input.server_side_encryption.as_ref())?;
     let checksum = upload_checksum(input.checksum_algorithm.as_ref(), input.checksum_type.as_ref())?;
     let operation = Operation::CreateMultipartUpload {
         bucket: bucket(&input.bucket)?,
         key: key(&input.key)?,
         attributes: attributes(&headers, input.content_type, input.metadata)?,
-        extras: Extras { tags: tagging(input.tagging.as_deref())?, ..Extras::default() },
+        extras: Extras { tags: tagging(input.tagging.as_deref())?, lock: lock_headers!(input)? },
         checksum,
+        customer: customer.key.clone(),
     };
     let answer =
         gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(gate, &session, refusal))?;
@@ -73,7 +73,9 @@ pub(crate) async fn create(
         upload_id: Some(upload.to_string()),
         checksum_algorithm: input.checksum_algorithm,
         checksum_type: checksum.map(|checksum| kind_name(checksum.kind)),
-        server_side_encryption: aes256(),
+        server_side_encryption: customer.encryption(),
+        sse_customer_algorithm: customer.echo().0,
+        sse_customer_key_md5: customer.echo().1,
         ..Default::default()
     };
     Ok(labelled(gate, label, output))
@@ -86,10 +88,7 @@ pub(crate) async fn part(
     let session = session(&request)?;
     let S3Request { input, headers, extensions, .. } = request;
     expected_owner(&session, input.expected_bucket_owner.as_ref())?;
-    refuse_if(&[(
-        "encryption with the caller's key",
-        input.sse_customer_algorithm.is_some() || input.sse_customer_key.is_some(),
-    )])?;
+    let customer = customer!(input)?;
     let checksum = stated_checksum!(input).one()?;
     let asked = input.checksum_algorithm.as_ref().map(dto::ChecksumAlgorithm::as_str);
     let payload = payload(&headers, &extensions, input.body, input.content_md5.as_deref(), checksum, asked)?;
@@ -98,6 +97,7 @@ pub(crate) async fn part(
         key: key(&input.key)?,
         upload: UploadId::new(input.upload_id),
         part: PartNumber::new(i64::from(input.part_number)).map_err(name_error)?,
+        customer: customer.key.clone(),
     };
     let answer = gate.handle(&session, operation, payload).await.map_err(|refusal| refused(gate, &session, refusal))?;
     let Answer::Part(part, label) = answer else { return Err(mismatch(gate)) };
@@ -109,7 +109,9 @@ pub(crate) async fn part(
         checksum_crc64nvme: sums.crc64nvme,
         checksum_sha1: sums.sha1,
         checksum_sha256: sums.sha256,
-        server_side_encryption: aes256(),
+        server_side_encryption: customer.encryption(),
+        sse_customer_algorithm: customer.echo().0,
+        sse_customer_key_md5: customer.echo().1,
         ..Default::default()
     };
     Ok(labelled(gate, label, output))
@@ -123,8 +125,8 @@ pub(crate) async fn part_copy(
     let input = request.input;
     expected_owner(&session, input.expected_bucket_owner.as_ref())?;
     expected_owner(&session, input.expected_source_bucket_owner.as_ref())?;
-    let customer = [&input.sse_customer_algorithm, &input.copy_source_sse_customer_algorithm];
-    refuse_if(&[("encryption with the caller's key", customer.iter().any(|algorithm| algorithm.is_some()))])?;
+    let customer = customer!(input)?;
+    let of_source = source_customer!(input)?;
     let range = match input.copy_source_range.as_deref().map(dto::Range::parse) {
         None => None,
         Some(Ok(dto::Range::Int { first, last: Some(last) })) => Some(ByteRange::From { first, last: Some(last) }),
@@ -141,15 +143,17 @@ pub(crate) async fn part_copy(
             input.copy_source_if_modified_since,
             input.copy_source_if_unmodified_since,
         ),
+        of_source.key,
     )?;
     let named_version = source.target.version.clone();
     let operation = Operation::UploadPartCopy {
-        source,
+        source: Box::new(source),
         range,
         bucket: bucket(&input.bucket)?,
         key: key(&input.key)?,
         upload: UploadId::new(input.upload_id),
         part: PartNumber::new(i64::from(input.part_number)).map_err(name_error)?,
+        customer: customer.key.clone(),
     };
     let answer =
         gate.handle(&session, operation, Payload::none()).await.map_err(|refusal| refused(gate, &session, refusal))?;
@@ -167,7 +171,9 @@ pub(crate) async fn part_copy(
     let output = dto::UploadPartCopyOutput {
         copy_part_result: Some(result),
         copy_source_version_id: named_version.map(|version| version.as_str().to_owned()),
-        server_side_encryption: aes256(),
+        server_side_encryption: customer.encryption(),
+        sse_customer_algorithm: customer.echo().0,
+        sse_customer_key_md5: customer.echo().1,
         ..Default::default()
     };
     Ok(labelled(gate, label, output))
@@ -185,6 +191,7 @@ pub(crate) async fn complete(
         checksum: stated_checksum!(input).one()?,
         kind: input.checksum_type.as_ref().map(checksum_kind).transpose()?,
         size: input.mpu_object_size.map(u64::try_from).transpose().map_err(below_zero)?,
+        customer: customer!(input)?.key,
     };
     let named = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
     if named.is_empty() || named.len() > 10_000 {

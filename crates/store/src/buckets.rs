@@ -6,7 +6,7 @@ use crate::records::{BucketRecord, decode, encode};
 use crate::view::Snapshot;
 use crate::{Fault, Record, Store, configurations, keys};
 use fastness_decide::{Bucket, Permit};
-use fastness_operation::{AccountNumber, BucketName, Code, Moment, Operation, Versioning};
+use fastness_operation::{AccountNumber, BucketName, Code, Configuration, Moment, ObjectLock, Operation, Versioning};
 use redb::ReadableTable;
 use std::collections::BTreeMap;
 
@@ -62,7 +62,10 @@ impl Store {
     /// # Errors
     /// `BucketAlreadyOwnedByYou`, `BucketAlreadyExists`, or a failure.
     pub async fn create_bucket(&self, permit: &Permit, moment: Moment, record: Record<()>) -> Result<(), Fault> {
-        let Operation::CreateBucket { bucket: name } = permit.operation() else { return Err(Fault::mismatch()) };
+        let Operation::CreateBucket { bucket: name, object_lock } = permit.operation() else {
+            return Err(Fault::mismatch());
+        };
+        let object_lock = *object_lock;
         let Some(account) = permit.view().account() else { return Err(Fault::mismatch()) };
         let (store, view) = (self.clone(), permit.view().clone());
         let bucket = Bucket { account, name: name.clone() };
@@ -81,7 +84,11 @@ impl Store {
                     "The requested bucket name is not available. Please select a different name and try again.";
                 return Err(Fault::refused(Code::BucketAlreadyExists, message));
             }
-            make(turn, &bucket, moment.now_ms, Versioning::Unversioned).map(|_| ())
+            if !object_lock {
+                return make(turn, &bucket, moment.now_ms, Versioning::Unversioned).map(|_| ());
+            }
+            let own = make(turn, &bucket, moment.now_ms, Versioning::Enabled)?;
+            configurations::write(turn, own.id, &Configuration::ObjectLock(ObjectLock::default()))
         };
         partition.turn(work, record).await
     }
@@ -134,7 +141,9 @@ impl Store {
         let (store, view, versioning) = (self.clone(), permit.view().clone(), *versioning);
         let bucket = permit.bucket(name).cloned().ok_or_else(no_such_bucket)?;
         let work = move |turn: &mut Turn<'_>| {
-            let mut own = own_record(turn, &store.below(&view)?, &bucket)?;
+            let below = store.below(&view)?;
+            crate::locks::check_versioning(crate::locks::of_bucket(turn, &below, &bucket)?, versioning)?;
+            let mut own = own_record(turn, &below, &bucket)?;
             own.versioning = versioning;
             write(turn, &bucket, &own)
         };

@@ -9,7 +9,7 @@ use crate::view::{BucketInView, Snapshot};
 use crate::{Fault, Record, Store, keys};
 use fastness_decide::{Bucket, Permit};
 use fastness_operation::configuration::{Invalid, Logging};
-use fastness_operation::{Configuration, ConfigurationKind, ConfigurationKind as Kind, Operation};
+use fastness_operation::{Code, Configuration, ConfigurationKind, ConfigurationKind as Kind, Operation, Versioning};
 use redb::ReadableTable;
 
 impl From<Invalid> for Fault {
@@ -42,6 +42,12 @@ pub(crate) fn read(reading: &Reading, bucket: u64, kind: ConfigurationKind) -> R
     decode(kind, guard.as_ref().map(redb::AccessGuard::value))
 }
 
+/// The same, as a turn sees the record of the session's own.
+pub(crate) fn read_in(turn: &Turn<'_>, bucket: u64, kind: ConfigurationKind) -> Result<Option<Configuration>, Fault> {
+    let guard = turn.configurations.get(keys::configuration(bucket, kind).as_slice())?;
+    decode(kind, guard.as_ref().map(redb::AccessGuard::value))
+}
+
 /// What the topmost record in view goes with.
 pub(crate) fn read_top(
     snapshot: &Snapshot,
@@ -56,10 +62,14 @@ pub(crate) fn read_top(
 }
 
 /// What the topmost record goes with, as a turn sees it: the session's own record, or what it would take over.
-fn in_turn(turn: &Turn<'_>, below: &Snapshot, bucket: &Bucket, kind: Kind) -> Result<Option<Configuration>, Fault> {
+pub(crate) fn in_turn(
+    turn: &Turn<'_>,
+    below: &Snapshot,
+    bucket: &Bucket,
+    kind: Kind,
+) -> Result<Option<Configuration>, Fault> {
     if let Some(own) = crate::buckets::find_own(turn, bucket)? {
-        let guard = turn.configurations.get(keys::configuration(own.id, kind).as_slice())?;
-        return decode(kind, guard.as_ref().map(redb::AccessGuard::value));
+        return read_in(turn, own.id, kind);
     }
     match below.bucket(bucket)? {
         Some(lower) => read_top(below, &lower, kind),
@@ -121,6 +131,16 @@ fn check(turn: &Turn<'_>, below: &Snapshot, bucket: &Bucket, configuration: &Con
         let target = Bucket { account: bucket.account, name: logging.target.clone() };
         if crate::buckets::find_own(turn, &target)?.is_none() && below.bucket(&target)?.is_none() {
             return Err(Logging::no_such_target().into());
+        }
+    }
+    if let Configuration::ObjectLock(_) = configuration {
+        let versioning = match crate::buckets::find_own(turn, bucket)? {
+            Some(own) => Some(own.versioning),
+            None => below.bucket(bucket)?.map(|lower| lower.top.versioning),
+        };
+        if versioning.is_some_and(|versioning| versioning != Versioning::Enabled) {
+            let message = "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration";
+            return Err(Fault::refused(Code::InvalidBucketState, message));
         }
     }
     Ok(())

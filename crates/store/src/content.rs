@@ -2,11 +2,13 @@
 
 use crate::blob::BlobReader;
 use crate::blobs::Pin;
+use crate::customer::mixed;
 use crate::partition::Partition;
-use crate::records::{Piece, Place};
+use crate::records::{CustomerSeal, Piece, Place};
 use crate::view::Slice;
 use crate::{Fault, blobs};
 use bytes::Bytes;
+use fastness_operation::CustomerKey;
 use fastness_vault::ValueKey;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use std::collections::VecDeque;
@@ -68,7 +70,12 @@ impl Open {
 
 impl Content {
     /// Takes hold of the content from `offset`, `length` bytes of it; nothing when a file of it is gone already.
-    pub(crate) fn open(slice: &Slice, pieces: &[Piece], offset: u64, length: u64) -> Result<Option<Self>, Fault> {
+    pub(crate) fn open(
+        slice: &Slice,
+        (pieces, customer): (&[Piece], Option<(&CustomerSeal, &CustomerKey)>),
+        offset: u64,
+        length: u64,
+    ) -> Result<Option<Self>, Fault> {
         let partition = &slice.partition;
         let end = offset.saturating_add(length);
         let mut start = 0_u64;
@@ -94,6 +101,7 @@ impl Content {
             }
             // Its erasure key may be destroyed since the snapshot: what survived is under another one now.
             let Some(key) = partition.erasure.value_key(piece)? else { return Ok(None) };
+            let key = mixed(&key, customer)?.unwrap_or(key);
             match piece.place {
                 Place::Inline(number) => {
                     let opened = slice.reading.inline(number, |sealed| key.open_small(sealed))?;

@@ -7,7 +7,7 @@ use crate::fault::{no_such_bucket, no_such_key};
 use crate::receive::Received;
 use crate::records::{BucketRecord, Extension, ObjectRecord, Piece, Place, StoredPart, VersionRecord, decode, encode};
 use crate::view::{self, BucketInView, Found, Snapshot};
-use crate::{Fault, Record, Store, keys};
+use crate::{Fault, Record, Store, keys, locks};
 use fastness_decide::{About, Bucket, Permit};
 use fastness_label::Label;
 use fastness_operation::{
@@ -37,6 +37,8 @@ pub struct ObjectInfo {
     pub extras: Extras,
     /// The parts of an object that was uploaded in parts.
     pub parts: Vec<ObjectPart>,
+    /// Whether it is sealed under a caller's key, too.
+    pub customer: bool,
     /// What `x-amz-version-id` says, if anything.
     pub version: Option<String>,
 }
@@ -206,6 +208,19 @@ fn remove_version(
     drop_pieces(turn, record.object.iter().flat_map(|object| &object.pieces))
 }
 
+/// Refuses the removal of a version that a retention or a legal hold keeps. Whoever removes a version that somebody
+/// might still want asks here first.
+pub(crate) fn check_lock(record: &VersionRecord, now_ms: i64, bypass_governance: bool) -> Result<(), Fault> {
+    if record.extension.extras.lock.lets_go(now_ms, bypass_governance) {
+        return Ok(());
+    }
+    Err(locked())
+}
+
+pub(crate) fn locked() -> Fault {
+    Fault::refused(Code::AccessDenied, "Access Denied because object protected by object lock.")
+}
+
 pub(crate) fn drop_pieces<'a>(turn: &mut Turn<'_>, pieces: impl Iterator<Item = &'a Piece>) -> Result<(), Fault> {
     for piece in pieces {
         turn.erased.insert(piece.erasure);
@@ -326,8 +341,9 @@ pub(crate) fn put(
     if *conditions != Conditions::default() {
         check_write(conditions, latest_in_turn(turn, below, bucket, key)?.as_ref())?;
     }
+    let NewObject { etag, size, attributes, checksum, mut extension } = new;
     let own = own_record(turn, below, bucket)?;
-    let NewObject { etag, size, attributes, checksum, extension } = new;
+    extension.extras.lock = locks::of_new(turn, own.id, extension.extras.lock, moment)?;
     let pieces = pieces(turn)?;
     let object = ObjectRecord { size, etag: etag.clone(), attributes, checksum: checksum.clone(), pieces };
     let record = insert_version(turn, &own, key, moment, (Some(object), extension))?;
@@ -368,14 +384,21 @@ fn delete_latest(
     Ok(Deleted { version, marker: true })
 }
 
+/// Which version a DELETE names, and on what terms.
+struct Naming<'a> {
+    id: &'a VersionId,
+    conditions: &'a Conditions,
+    now_ms: i64,
+    bypass: bool,
+}
+
 /// DELETE of one version: only in the session's own partition.
 fn delete_version(
     turn: &mut Turn<'_>,
     below: &Snapshot,
     bucket: &Bucket,
     key: &ObjectKey,
-    id: &VersionId,
-    conditions: &Conditions,
+    Naming { id, conditions, now_ms, bypass }: Naming<'_>,
 ) -> Result<Deleted, Fault> {
     let own = crate::buckets::find_own(turn, bucket)?;
     let mine = match &own {
@@ -384,6 +407,7 @@ fn delete_version(
     };
     if let (Some(own), Some((sequence, record))) = (&own, mine) {
         check_delete(conditions, Some(&record))?;
+        check_lock(&record, now_ms, bypass)?;
         remove_version(turn, (own.id, key), sequence, &record)?;
         return Ok(Deleted { version: Some(id.as_str().to_owned()), marker: record.object.is_none() });
     }
@@ -406,7 +430,7 @@ fn delete(
     turn: &mut Turn<'_>,
     below: &Snapshot,
     bucket: &Bucket,
-    Deletion { key, version, conditions }: &Deletion,
+    (Deletion { key, version, conditions }, bypass): (&Deletion, bool),
     moment: &Moment,
 ) -> Result<Deleted, Fault> {
     match version {
@@ -416,7 +440,10 @@ fn delete(
             }
             delete_latest(turn, below, bucket, key, moment)
         }
-        Some(id) => delete_version(turn, below, bucket, key, id, conditions),
+        Some(id) => {
+            let naming = Naming { id, conditions, now_ms: moment.now_ms, bypass };
+            delete_version(turn, below, bucket, key, naming)
+        }
     }
 }
 
@@ -450,12 +477,14 @@ impl Store {
             size: received.size,
             attributes,
             checksum: received.checksum.clone(),
-            extension: Extension { extras, ..Extension::default() },
+            extension: Extension { extras, parts: Vec::new(), customer: received.customer.take() },
         };
         let work = move |turn: &mut Turn<'_>| {
             let place = |turn: &mut Turn<'_>| crate::receive::place(turn, draft);
             let destination = Destination { bucket: &bucket, key: &key, conditions: &conditions };
-            put(turn, &store.below(&view)?, &destination, &moment, new, place)
+            let below = store.below(&view)?;
+            locks::check_asked(turn, &below, &bucket, (new.extension.extras.lock, moment.now_ms))?;
+            put(turn, &below, &destination, &moment, new, place)
         };
         partition.turn(work, record).await
     }
@@ -484,7 +513,7 @@ impl Store {
             Operation::CopyObject { source, .. } | Operation::UploadPartCopy { source, .. } => {
                 (&source.target, &source.conditions)
             }
-            Operation::GetObjectAttributes { target } => (target, &none),
+            Operation::GetObjectAttributes { target, .. } => (target, &none),
             _ => return Err(Fault::mismatch()),
         };
         let snapshot = self.snapshot(permit.view())?;
@@ -494,6 +523,7 @@ impl Store {
         let version = found.shown_id(bucket.top.versioning);
         let slice = snapshot.slices.get(found.slice).ok_or_else(no_such_key)?;
         let Some(object) = found.record.object else { return Err(is_marker(target, version, slice.partition.label)) };
+        let seal = found.record.extension.customer;
         let parts = parts(&object, found.record.extension.parts);
         let info = ObjectInfo {
             label: slice.partition.label,
@@ -504,6 +534,7 @@ impl Store {
             checksum: object.checksum,
             extras: found.record.extension.extras,
             parts,
+            customer: seal.is_some(),
             version,
         };
         let about = || About {
@@ -511,6 +542,14 @@ impl Store {
             version: info.version.clone(),
             content: Some((info.etag.clone(), info.modified_ms)),
         };
+        let customer = match permit.operation() {
+            Operation::GetObject { customer, .. }
+            | Operation::HeadObject { customer, .. }
+            | Operation::GetObjectAttributes { customer, .. } => customer.as_ref(),
+            Operation::CopyObject { source, .. } | Operation::UploadPartCopy { source, .. } => source.customer.as_ref(),
+            _ => None,
+        };
+        crate::customer::check_read(seal.as_ref(), customer)?;
         check_read(conditions, &info).map_err(|fault| match (permit.operation(), fault) {
             // A copy has no "not modified": its source's condition does not hold.
             (
@@ -531,7 +570,7 @@ impl Store {
             _ => None,
         };
         let (offset, length) = extent.unwrap_or((0, info.size));
-        let content = Content::open(slice, &pieces, offset, length)?;
+        let content = Content::open(slice, (&pieces, seal.as_ref().zip(customer)), offset, length)?;
         Ok((info, content))
     }
 
@@ -545,14 +584,17 @@ impl Store {
         moment: Moment,
         record: Record<Deleted>,
     ) -> Result<Deleted, Fault> {
-        let Operation::DeleteObject { target, conditions } = permit.operation() else { return Err(Fault::mismatch()) };
+        let Operation::DeleteObject { target, conditions, bypass_governance } = permit.operation() else {
+            return Err(Fault::mismatch());
+        };
+        let bypass = *bypass_governance;
         let (store, view) = (self.clone(), permit.view().clone());
         let ObjectTarget { bucket, key, version } = target.clone();
         let bucket = permit.bucket(&bucket).cloned().ok_or_else(no_such_bucket)?;
         let deletion = Deletion { key, version, conditions: conditions.clone() };
         let work = move |turn: &mut Turn<'_>| {
             let below = store.below(&view)?;
-            delete(turn, &below, &bucket, &deletion, &moment)
+            delete(turn, &below, &bucket, (&deletion, bypass), &moment)
         };
         self.own(permit)?.turn(work, record).await
     }
@@ -567,10 +609,10 @@ impl Store {
         moment: Moment,
         record: Record<ManyDeleted>,
     ) -> Result<ManyDeleted, Fault> {
-        let Operation::DeleteObjects { bucket: name, objects } = permit.operation() else {
+        let Operation::DeleteObjects { bucket: name, objects, bypass_governance } = permit.operation() else {
             return Err(Fault::mismatch());
         };
-        let (store, view, objects) = (self.clone(), permit.view().clone(), objects.clone());
+        let (store, view, objects, bypass) = (self.clone(), permit.view().clone(), objects.clone(), *bypass_governance);
         let bucket = permit.bucket(name).cloned().ok_or_else(no_such_bucket)?;
         let work = move |turn: &mut Turn<'_>| {
             let below = store.below(&view)?;
@@ -578,7 +620,7 @@ impl Store {
             let mut outcomes = Vec::with_capacity(objects.len());
             for deletion in &objects {
                 let moment = Moment { seed: rng.random(), ..moment };
-                match delete(turn, &below, &bucket, deletion, &moment) {
+                match delete(turn, &below, &bucket, (deletion, bypass), &moment) {
                     Err(Fault::Failed(text)) => return Err(Fault::Failed(text)),
                     Err(fault @ Fault::Refused { code: Code::NoSuchBucket, .. }) => return Err(fault),
                     outcome => outcomes.push(outcome),

@@ -5,13 +5,14 @@ use crate::blob::BlobWriter;
 use crate::blobs::Incoming;
 use crate::catalog::Turn;
 use crate::checksums::ChecksumHasher;
+use crate::customer::mixed;
 use crate::disk::OpenMode;
 use crate::partition::Partition;
-use crate::records::{Piece, Place};
+use crate::records::{CustomerSeal, Piece, Place};
 use crate::{Fault, Store, blobs};
 use bytes::{Bytes, BytesMut};
 use fastness_decide::Permit;
-use fastness_operation::{Checksum, ChecksumAlgorithm, Code, Operation};
+use fastness_operation::{Checksum, ChecksumAlgorithm, Code, CustomerKey, Operation};
 use fastness_vault::ValueKey;
 use futures_util::{Stream, StreamExt};
 use std::sync::Arc;
@@ -40,6 +41,8 @@ pub struct Received {
     pub md5: [u8; 16],
     /// The checksum, with the algorithm that was asked for.
     pub checksum: Option<Checksum>,
+    /// How the caller's key is recognised, if the content is sealed under one.
+    pub(crate) customer: Option<CustomerSeal>,
     draft: Option<Draft>,
 }
 
@@ -61,10 +64,19 @@ enum Sealed {
 
 impl Draft {
     /// A value that fits into a catalog's row, sealed.
-    pub(crate) fn small(partition: &Arc<Partition>, plain: &[u8]) -> Result<Self, Fault> {
+    pub(crate) fn small(
+        partition: &Arc<Partition>,
+        plain: &[u8],
+        customer: Option<(&CustomerSeal, &CustomerKey)>,
+    ) -> Result<Self, Fault> {
         partition.erasure.prepare()?;
         let key = new_key()?;
-        let sealed = key.seal_small(plain).map_err(|error| Fault::failed("sealing a value", error))?;
+        let sealing = mixed(&key, customer)?;
+        let sealed = sealing
+            .as_ref()
+            .unwrap_or(&key)
+            .seal_small(plain)
+            .map_err(|error| Fault::failed("sealing a value", error))?;
         Ok(Self { partition: Arc::clone(partition), size: plain.len() as u64, key, content: Sealed::Small(sealed) })
     }
 }
@@ -111,19 +123,23 @@ impl Store {
     where
         S: Stream<Item = Result<Bytes, Fault>> + Unpin + Send,
     {
-        let (Operation::PutObject { .. }
-        | Operation::CopyObject { .. }
-        | Operation::UploadPart { .. }
-        | Operation::UploadPartCopy { .. }) = permit.operation()
-        else {
-            return Err(Fault::mismatch());
+        let customer = match permit.operation() {
+            Operation::PutObject { customer, .. } | Operation::CopyObject { customer, .. } => {
+                let seal = |key: &CustomerKey| Ok::<_, Fault>((CustomerSeal::new(key)?, key.clone()));
+                customer.as_ref().map(seal).transpose()?
+            }
+            // A part is sealed as its upload began.
+            Operation::UploadPart { customer, .. } | Operation::UploadPartCopy { customer, .. } => {
+                self.upload_seal(permit)?.zip(customer.clone())
+            }
+            _ => return Err(Fault::mismatch()),
         };
         let partition = self.own(permit)?;
         let mut small = BytesMut::new();
         while let Some(chunk) = next_chunk(&mut stream).await {
             let chunk = chunk?;
             if small.len() + chunk.len() > INLINE_LEN_MAX {
-                return receive_large(partition, [small.freeze(), chunk], stream, algorithm).await;
+                return receive_large(partition, [small.freeze(), chunk], stream, (algorithm, customer)).await;
             }
             small.extend_from_slice(&chunk);
         }
@@ -135,11 +151,13 @@ impl Store {
         });
         let size = small.len() as u64;
         if small.is_empty() {
-            return Ok(Received { size, md5, checksum, draft: None });
+            let customer = customer.map(|(seal, _)| seal);
+            return Ok(Received { size, md5, checksum, customer, draft: None });
         }
         check_room(&partition, size)?;
-        let draft = Draft::small(&partition, &small)?;
-        Ok(Received { size, md5, checksum, draft: Some(draft) })
+        let draft = Draft::small(&partition, &small, customer.as_ref().map(|(seal, key)| (seal, key)))?;
+        let customer = customer.map(|(seal, _)| seal);
+        Ok(Received { size, md5, checksum, customer, draft: Some(draft) })
     }
 }
 
@@ -151,6 +169,9 @@ fn check_room(partition: &Partition, size: u64) -> Result<(), Fault> {
     Ok(())
 }
 
+/// The checksum that is asked for, and the caller's key with how it is recognised.
+type Wanted = (Option<ChecksumAlgorithm>, Option<(CustomerSeal, CustomerKey)>);
+
 /// A large value on its way to the disk. It changes hands between the request and the blocking threads step by step:
 /// no thread is held for a client that takes its time.
 struct Writing {
@@ -159,22 +180,25 @@ struct Writing {
     file: Incoming,
     writer: BlobWriter,
     checksum: Option<ChecksumHasher>,
+    customer: Option<CustomerSeal>,
     key: ValueKey,
     size: u64,
     checked: u64,
 }
 
 impl Writing {
-    fn begin(partition: &Arc<Partition>, algorithm: Option<ChecksumAlgorithm>) -> Result<Self, Fault> {
+    fn begin(partition: &Arc<Partition>, (algorithm, customer): Wanted) -> Result<Self, Fault> {
         let id: [u8; 16] = rand::random();
         let key = new_key()?;
+        let sealing = mixed(&key, customer.as_ref().map(|(seal, key)| (seal, key)))?;
+        let customer = customer.map(|(seal, _)| seal);
         let name = blobs::incoming_name(&id);
         let target = partition.disk.open(&name, OpenMode::CreateNew).map_err(|error| disk_fault(&error))?;
         let file = Incoming::new(Arc::clone(partition), id);
-        let writer = BlobWriter::new(target, &key).map_err(|error| disk_fault(&error))?;
+        let writer = BlobWriter::new(target, sealing.as_ref().unwrap_or(&key)).map_err(|error| disk_fault(&error))?;
         let checksum = algorithm.map(ChecksumHasher::new);
         let partition = Arc::clone(partition);
-        Ok(Self { partition, id, file, writer, checksum, key, size: 0, checked: 0 })
+        Ok(Self { partition, id, file, writer, checksum, customer, key, size: 0, checked: 0 })
     }
 
     fn push(mut self, step: &[u8]) -> Result<Self, Fault> {
@@ -198,7 +222,7 @@ impl Writing {
         self.partition.erasure.prepare()?;
         let content = Sealed::Large(self.id, self.file);
         let draft = Draft { partition: self.partition, size: self.size, key: self.key, content };
-        Ok(Received { size: self.size, md5: [0; 16], checksum, draft: Some(draft) })
+        Ok(Received { size: self.size, md5: [0; 16], checksum, customer: self.customer, draft: Some(draft) })
     }
 }
 
@@ -221,7 +245,7 @@ async fn receive_large<S>(
     partition: Arc<Partition>,
     first: [Bytes; 2],
     mut stream: S,
-    algorithm: Option<ChecksumAlgorithm>,
+    wanted: Wanted,
 ) -> Result<Received, Fault>
 where
     S: Stream<Item = Result<Bytes, Fault>> + Unpin + Send,
@@ -230,7 +254,7 @@ where
     let mut size = 0_u64;
     // While one step is written, the next is read, and some earlier ones are hashed.
     let hashing = partition.lanes.begin()?;
-    let mut under_way: Pending = tokio::spawn(blocking(move || Writing::begin(&partition, algorithm)));
+    let mut under_way: Pending = tokio::spawn(blocking(move || Writing::begin(&partition, wanted)));
     let mut buffer = BytesMut::with_capacity(STEP_LEN);
     let mut first = first.into_iter();
     loop {

@@ -295,7 +295,7 @@ mod tests {
         assert_eq!(row, postcard::to_stdvec(&("1", true, 7_i64, None::<ObjectRecord>)).unwrap());
         assert_eq!(decode::<VersionRecord>(&row).unwrap(), plain);
         let tags = Tags::new([("k".to_owned(), "v".to_owned())]).unwrap();
-        let extras = Extras { tags, lock: Lock { retention: None, legal_hold: true } };
+        let extras = Extras { tags, lock: Lock { retention: None, legal_hold: Some(true) } };
         let more = VersionRecord { extension: Extension { extras, ..Extension::default() }, ..plain };
         let row = encode(&more).unwrap();
         assert_eq!(decode::<VersionRecord>(&row).unwrap(), more);

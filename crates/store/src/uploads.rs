@@ -3,11 +3,12 @@
 use crate::buckets::{find_own, own_record};
 use crate::catalog::{self, Turn};
 use crate::checksums::of_parts;
+use crate::customer::check_part;
 use crate::fault::{no_such_bucket, no_such_upload};
 use crate::objects::{Destination, NewObject, Written, drop_pieces, put};
 use crate::receive::{Received, place};
-use crate::records::{Extension, PartRecord, StoredPart, UploadExtension, UploadRecord, decode, encode};
-use crate::{Fault, Record, Store, keys};
+use crate::records::{CustomerSeal, Extension, PartRecord, StoredPart, UploadExtension, UploadRecord, decode, encode};
+use crate::{Fault, Record, Store, keys, locks};
 use fastness_decide::{Bucket, Permit};
 use fastness_operation::{
     Attributes, Checksum, ChecksumAlgorithm, ChecksumKind, Code, CompletedPart, ExpectedObject, Moment, ObjectKey,
@@ -108,16 +109,23 @@ impl Store {
         moment: Moment,
         record: Record<UploadId>,
     ) -> Result<UploadId, Fault> {
-        let Operation::CreateMultipartUpload { bucket: name, key, extras, checksum, .. } = permit.operation() else {
+        let Operation::CreateMultipartUpload { bucket: name, key, extras, checksum, customer, .. } = permit.operation()
+        else {
             return Err(Fault::mismatch());
         };
         let (store, view, key) = (self.clone(), permit.view().clone(), key.clone());
         let full_object = checksum.is_some_and(|checksum| checksum.kind == ChecksumKind::FullObject);
-        let extension = UploadExtension { extras: extras.clone(), full_object, ..UploadExtension::default() };
+        let extension = UploadExtension {
+            extras: extras.clone(),
+            full_object,
+            customer: customer.as_ref().map(CustomerSeal::new).transpose()?,
+        };
         let checksum = checksum.map(|checksum| checksum.algorithm);
         let bucket = permit.bucket(name).cloned().ok_or_else(no_such_bucket)?;
         let work = move |turn: &mut Turn<'_>| {
-            let own = own_record(turn, &store.below(&view)?, &bucket)?;
+            let below = store.below(&view)?;
+            locks::check_asked(turn, &below, &bucket, (extension.extras.lock, moment.now_ms))?;
+            let own = own_record(turn, &below, &bucket)?;
             let number = turn.next_sequence();
             let random: [u8; 24] = StdRng::from_seed(moment.seed).random();
             let id = UploadId::new(format!("{number:016x}{}", hex::encode(random)));
@@ -135,6 +143,17 @@ impl Store {
     /// `NoSuchUpload`, or a failure.
     pub fn upload_checksum(&self, permit: &Permit) -> Result<Option<ChecksumAlgorithm>, Fault> {
         Ok(self.find_upload(permit)?.1.checksum)
+    }
+
+    /// How the content of a part is to be sealed, if its upload began with a caller's key: the request brings it again.
+    pub(crate) fn upload_seal(&self, permit: &Permit) -> Result<Option<CustomerSeal>, Fault> {
+        let (Operation::UploadPart { customer, .. } | Operation::UploadPartCopy { customer, .. }) = permit.operation()
+        else {
+            return Err(Fault::mismatch());
+        };
+        let seal = self.find_upload(permit)?.1.extension.customer;
+        check_part(seal.as_ref(), customer.as_ref())?;
+        Ok(seal)
     }
 
     fn find_upload(&self, permit: &Permit) -> Result<(Arc<catalog::Reading>, UploadRecord), Fault> {
@@ -170,7 +189,7 @@ impl Store {
         moment: Moment,
         record: Record<PartInfo>,
     ) -> Result<PartInfo, Fault> {
-        let (Operation::UploadPart { bucket: name, key, upload, part }
+        let (Operation::UploadPart { bucket: name, key, upload, part, .. }
         | Operation::UploadPartCopy { bucket: name, key, upload, part, .. }) = permit.operation()
         else {
             return Err(Fault::mismatch());
@@ -213,6 +232,9 @@ impl Store {
         let bucket = permit.bucket(name).cloned().ok_or_else(no_such_bucket)?;
         let work = move |turn: &mut Turn<'_>| {
             let (row, record) = upload_row(turn, &bucket, &key, &upload)?;
+            if expected.customer.is_some() {
+                check_part(record.extension.customer.as_ref(), expected.customer.as_ref())?;
+            }
             let parts = choose_parts(turn, record.number, &named)?;
             let new = assemble(&record, &parts, &expected)?;
             let destination = Destination { bucket: &bucket, key: &key, conditions: &conditions };
@@ -366,6 +388,6 @@ fn assemble(upload: &UploadRecord, parts: &[(u16, PartRecord)], expected: &Expec
         size,
         attributes: upload.attributes.clone(),
         checksum,
-        extension: Extension { extras, parts: stored, customer: None },
+        extension: Extension { extras, parts: stored, customer: upload.extension.customer.clone() },
     })
 }

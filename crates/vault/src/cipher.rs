@@ -51,10 +51,22 @@ impl Secret {
     /// A key for one use, which tells nothing of this one or of those for other uses. `name` may vary;
     /// `label` is fixed and without a zero byte, so the two cannot be shifted into one another.
     pub(crate) fn derive(&self, label: &str, name: &[u8]) -> Result<Self, VaultError> {
+        Self::derived_of(self.bytes(), label, name)
+    }
+
+    /// A key made of two: who lacks either of them lacks it.
+    pub(crate) fn derive_with(&self, other: &[u8; KEY_LEN], label: &str, name: &[u8]) -> Result<Self, VaultError> {
+        let mut both = Zeroizing::new([0; 2 * KEY_LEN]);
+        let keys = self.bytes().iter().chain(other);
+        both.iter_mut().zip(keys).for_each(|(out, byte)| *out = *byte);
+        Self::derived_of(both.as_slice(), label, name)
+    }
+
+    fn derived_of(secret: &[u8], label: &str, name: &[u8]) -> Result<Self, VaultError> {
         let parts = [label.as_bytes(), &[0], name];
         let mut derived = Self::zero();
         hkdf::Salt::new(hkdf::HKDF_SHA256, b"fastness vault 1")
-            .extract(self.bytes())
+            .extract(secret)
             .expand(&parts, hkdf::HKDF_SHA256)
             .and_then(|key| key.fill(derived.bytes_mut()))
             .map_err(|_| VaultError::Unsealable { length: name.len() })?;

@@ -180,6 +180,15 @@ impl ValueKey {
         Secret::random().map(Self)
     }
 
+    /// The key of a value that is sealed under a caller's key, too: made of both, so that neither opens it alone. What
+    /// is wrapped stays this one, and is wrapped anew without the caller.
+    ///
+    /// # Errors
+    /// When the library refuses to derive the key.
+    pub fn under_customer(&self, customer: &[u8; KEY_LEN], salt: &[u8; 16]) -> Result<Self, VaultError> {
+        self.0.derive_with(customer, "value under a customer's key", salt).map(Self)
+    }
+
     /// Seals a value that fits into a catalog's row.
     ///
     /// # Errors
@@ -215,6 +224,17 @@ impl ValueKey {
     pub fn frames(&self) -> Result<FrameCipher, VaultError> {
         FrameCipher::new(&self.0)
     }
+}
+
+/// What a caller's key is recognised by: a digest of a salt that only who has the key can make, and that tells nothing
+/// of the key.
+///
+/// # Errors
+/// When the library refuses to derive it.
+pub fn customer_digest(customer: &[u8; KEY_LEN], salt: &[u8; 16]) -> Result<[u8; 32], VaultError> {
+    let mut key = Secret::zero();
+    key.bytes_mut().copy_from_slice(customer);
+    key.derive("recognising a customer's key", salt).map(|digest| *digest.bytes())
 }
 
 macro_rules! never_printed {

@@ -25,7 +25,7 @@ mod root;
 pub use cipher::{NONCE_LEN, TAG_LEN, random_bytes};
 pub use error::VaultError;
 pub use frames::{FRAME_LEN, FrameCipher, FramePlace, SEALED_FRAME_LEN};
-pub use keys::{ErasureKey, PartitionKey, RootKey, ValueKey, WRAPPED_KEY_LEN};
+pub use keys::{ErasureKey, PartitionKey, RootKey, ValueKey, WRAPPED_KEY_LEN, customer_digest};
 pub use pages::{PAGE_OVERHEAD, PageCipher};
 pub use root::{FileSeal, RootSeal};
 

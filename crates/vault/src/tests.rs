@@ -2,7 +2,7 @@
 
 use crate::{
     ErasureKey, FRAME_LEN, FileSeal, FramePlace, PAGE_OVERHEAD, PartitionKey, RootKey, RootSeal, TAG_LEN, ValueKey,
-    VaultError,
+    VaultError, customer_digest,
 };
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
@@ -28,6 +28,26 @@ fn small_texts_of_the_root_key() {
         assert!(root.open("token", &sealed).is_err(), "another purpose");
         assert!(other.open("tokens", &sealed).is_err(), "another key");
     }
+}
+
+#[test]
+fn a_customers_key_is_needed_and_recognised() {
+    let own = ValueKey::generate().unwrap();
+    let (key, salt) = ([7; 32], [1; 16]);
+    let sealed = own.under_customer(&key, &salt).unwrap().seal_small(b"plain").unwrap();
+    assert_eq!(own.under_customer(&key, &salt).unwrap().open_small(&sealed).unwrap(), b"plain");
+    for other in [
+        own.under_customer(&[8; 32], &salt).unwrap(),
+        own.under_customer(&key, &[2; 16]).unwrap(),
+        ValueKey::generate().unwrap().under_customer(&key, &salt).unwrap(),
+        own,
+    ] {
+        assert!(other.open_small(&sealed).is_err());
+    }
+    let digest = customer_digest(&key, &salt).unwrap();
+    assert_eq!(digest, customer_digest(&key, &salt).unwrap());
+    assert!(digest != key && digest != customer_digest(&[8; 32], &salt).unwrap());
+    assert_ne!(digest, customer_digest(&key, &[2; 16]).unwrap());
 }
 
 #[test]

@@ -53,10 +53,17 @@ impl Gate {
                 store.delete_object(permit, moment, record).await.map(Answer::Deleted)
             }
             O::DeleteObjects { .. } => self.delete_objects(permit, moment, draft).await,
-            O::GetObjectTagging { .. } => store.annotations(permit).map(Answer::Annotated),
-            O::PutObjectTagging { .. } | O::DeleteObjectTagging { .. } => {
+            O::GetObjectTagging { .. }
+            | O::GetObjectAcl { .. }
+            | O::GetObjectRetention { .. }
+            | O::GetObjectLegalHold { .. } => store.annotations(permit).map(Answer::Annotated),
+            O::PutObjectTagging { .. }
+            | O::DeleteObjectTagging { .. }
+            | O::PutObjectAcl { .. }
+            | O::PutObjectRetention { .. }
+            | O::PutObjectLegalHold { .. } => {
                 let record = draft.record(|changed: &fastness_store::Annotated| changed.version.clone());
-                store.annotate(permit, record).await.map(Answer::Annotated)
+                store.annotate(permit, moment, record).await.map(Answer::Annotated)
             }
             O::CopyObject { .. } => self.copy_object(session, permit, draft).await,
             O::ListObjects { .. } => apart(store, permit, Store::list_objects).await.map(Answer::Listing),

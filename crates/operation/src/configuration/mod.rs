@@ -15,7 +15,7 @@ pub use destinations::{Destination, KeyFilter, LogKeyFormat, Logging, Notificati
 pub use lifecycle::{Expiration, Filter, Lifecycle, LifecycleRule, NoncurrentExpiration, after_days};
 pub use policy::{Asking, BucketPolicy, Verdict};
 
-use crate::{Code, Tags};
+use crate::{Code, ObjectLock, Tags};
 use serde::{Deserialize, Serialize};
 
 /// Why a configuration is not taken.
@@ -177,6 +177,7 @@ pub enum Configuration {
     Encryption(Encryption),
     Logging(Logging),
     Notification(Notifications),
+    ObjectLock(ObjectLock),
     /// The bucket's owner pays: nothing else is offered.
     RequestPayment,
     /// Suspended: nothing else is offered.
@@ -197,6 +198,7 @@ impl Configuration {
             Self::Encryption(_) => ConfigurationKind::Encryption,
             Self::Logging(_) => ConfigurationKind::Logging,
             Self::Notification(_) => ConfigurationKind::Notification,
+            Self::ObjectLock(_) => ConfigurationKind::ObjectLock,
             Self::RequestPayment => ConfigurationKind::RequestPayment,
             Self::Accelerate => ConfigurationKind::Accelerate,
         }

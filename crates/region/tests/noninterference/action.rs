@@ -13,7 +13,7 @@ pub const KEYS: [&str; 4] = ["a", "a/b", "a/c", "z"];
 pub const USERS: [&str; 6] = ["new", "other", "third", "ana", "sid", "gwen"];
 
 /// Configurations of a bucket: the query, and two of them.
-pub const CONFIGURATIONS: [(&str, &str, &str); 10] = [
+pub const CONFIGURATIONS: [(&str, &str, &str); 11] = [
     (
         "tagging",
         "<Tagging><TagSet><Tag><Key>a</Key><Value>1</Value></Tag></TagSet></Tagging>",
@@ -54,6 +54,12 @@ pub const CONFIGURATIONS: [(&str, &str, &str); 10] = [
         "<NotificationConfiguration/>",
     ),
     ("policyStatus", "", "x"),
+    (
+        "object-lock",
+        "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>",
+        "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention>\
+         <Mode>GOVERNANCE</Mode><Days>1</Days></DefaultRetention></Rule></ObjectLockConfiguration>",
+    ),
     ("acl", "", "<AccessControlPolicy/>"),
     (
         "accelerate",
@@ -117,6 +123,7 @@ pub struct Content {
     pub classification: Option<&'static str>,
     pub metadata: usize,
     pub tagged: bool,
+    pub sealed: bool,
 }
 
 /// One request.
@@ -141,11 +148,19 @@ pub enum Action {
     Get(Place, Version, Option<&'static str>, Condition),
     GetPart(Place, Version, u16),
     Attributes(Place, Version),
+    GetSealed(Place, Version),
     Head(Place, Version, Condition),
     Delete(Place, Version, Condition),
     GetTags(Place, Version),
     PutTags(Place, Version, &'static str),
     DeleteTags(Place, Version),
+    /// Reads what keeps a version: `retention` or `legal-hold`.
+    GetLock(Place, Version, &'static str),
+    /// Mode and seconds around the time of the first requests, and whether governance is to be passed.
+    Retain(Place, Version, Option<(&'static str, i64)>, bool),
+    Hold(Place, Version, &'static str),
+    /// Removes a version past governance.
+    Bypass(Place, Version),
     DeleteMany(usize, Vec<(usize, Version)>, bool),
     Copy {
         from: Place,
@@ -252,6 +267,13 @@ fn conditioned(ask: Ask, condition: Condition, memory: &Memory, source: bool) ->
     }
 }
 
+/// With a key that the caller keeps.
+fn sealed(ask: Ask) -> Ask {
+    ask.with("x-amz-server-side-encryption-customer-algorithm", "AES256")
+        .with("x-amz-server-side-encryption-customer-key", "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=")
+        .with("x-amz-server-side-encryption-customer-key-md5", "mT2HRsMGJ5IX5C+0rreZ8Q==")
+}
+
 fn filled(mut ask: Ask, content: &Content) -> Ask {
     ask = ask.body(vec![content.fill; content.size]);
     ask = match content.digest {
@@ -266,6 +288,9 @@ fn filled(mut ask: Ask, content: &Content) -> Ask {
     }
     if content.tagged {
         ask = ask.with("x-amz-tagging", "team=red&empty=");
+    }
+    if content.sealed {
+        ask = sealed(ask);
     }
     match content.classification {
         Some(text) => ask.with("x-amz-meta-classification", text),
@@ -305,7 +330,8 @@ impl Action {
                 self.object(memory)
             }
             Self::GetTags(..) | Self::PutTags(..) | Self::DeleteTags(..) => self.annotation(memory),
-            Self::GetPart(..) | Self::Attributes(..) => self.described(memory),
+            Self::GetLock(..) | Self::Retain(..) | Self::Hold(..) | Self::Bypass(..) => self.lock(memory),
+            Self::GetPart(..) | Self::Attributes(..) | Self::GetSealed(..) => self.described(memory),
             Self::CreateUpload(..)
             | Self::Part(..)
             | Self::PartCopy(..)
@@ -411,14 +437,47 @@ impl Action {
         }
     }
 
+    /// What keeps an object.
+    fn lock(&self, memory: &Memory) -> Rendered {
+        let (Self::GetLock(at, version, _)
+        | Self::Retain(at, version, ..)
+        | Self::Hold(at, version, _)
+        | Self::Bypass(at, version)) = self
+        else {
+            unreachable!("the caller chose by the action")
+        };
+        let (bucket, key, query) = versioned(*at, *version, memory);
+        let more = query.replace('?', "&");
+        let past = |ask: Ask| ask.with("x-amz-bypass-governance-retention", "true");
+        let ask = match self {
+            Self::GetLock(_, _, what) => Ask::s3(Method::GET, format!("/{bucket}/{key}?{what}{more}")),
+            Self::Hold(_, _, status) => Ask::s3(Method::PUT, format!("/{bucket}/{key}?legal-hold{more}"))
+                .body(format!("<LegalHold><Status>{status}</Status></LegalHold>")),
+            Self::Retain(_, _, wanted, bypass) => {
+                let text = wanted.map(|(mode, seconds)| {
+                    let until = time::OffsetDateTime::from_unix_timestamp(1_790_000_000 + seconds).unwrap();
+                    let until = until.format(&time::format_description::well_known::Rfc3339).unwrap();
+                    format!("<Mode>{mode}</Mode><RetainUntilDate>{until}</RetainUntilDate>")
+                });
+                let ask = Ask::s3(Method::PUT, format!("/{bucket}/{key}?retention{more}"))
+                    .body(format!("<Retention>{}</Retention>", text.unwrap_or_default()));
+                if *bypass { past(ask) } else { ask }
+            }
+            _ => past(Ask::s3(Method::DELETE, format!("/{bucket}/{key}{query}"))),
+        };
+        Rendered { ask, bucket, key }
+    }
+
     /// A part of an object, or what is known of it.
     fn described(&self, memory: &Memory) -> Rendered {
-        let (Self::GetPart(at, version, _) | Self::Attributes(at, version)) = self else {
+        let (Self::GetPart(at, version, _) | Self::Attributes(at, version) | Self::GetSealed(at, version)) = self
+        else {
             unreachable!("the caller chose by the action")
         };
         let (bucket, key, query) = versioned(*at, *version, memory);
         let more = query.replace('?', "&");
         let ask = match self {
+            Self::GetSealed(..) => sealed(Ask::s3(Method::GET, format!("/{bucket}/{key}{query}"))),
             Self::GetPart(_, _, part) => Ask::s3(Method::GET, format!("/{bucket}/{key}?partNumber={part}{more}")),
             _ => Ask::s3(Method::GET, format!("/{bucket}/{key}?attributes{more}"))
                 .with("x-amz-object-attributes", "ETag,Checksum,ObjectParts,StorageClass,ObjectSize"),
@@ -490,7 +549,7 @@ impl Action {
         let ask = match self {
             Self::Part(_, part, content) => filled(
                 Ask::s3(Method::PUT, format!("{at}&partNumber={part}")),
-                &Content { metadata: 0, tagged: false, ..*content },
+                &Content { metadata: 0, tagged: false, sealed: false, ..*content },
             ),
             Self::PartCopy(_, part, from, version, condition) => {
                 let (source, name, query) = versioned(*from, *version, memory);

@@ -20,6 +20,9 @@ pub struct Step {
 
 const MARKINGS: [&str; 9] = [U, REL, S, TS, SI, TK, TOP, "SECERT", "CONFIDENTIAL"];
 
+/// The number of object lock among the configurations.
+const LOCK: usize = 8;
+
 struct Draw {
     rng: StdRng,
 }
@@ -156,7 +159,7 @@ impl Draw {
             _ => 2_100,
         };
         let (fill, classification) = (self.rng.random(), self.classification(session));
-        Content { size, fill, digest, classification, metadata, tagged: self.chance(10) }
+        Content { size, fill, digest, classification, metadata, tagged: self.chance(10), sealed: self.chance(4) }
     }
 
     fn classification(&mut self, session: usize) -> Option<&'static str> {
@@ -243,12 +246,25 @@ impl Draw {
             }
             49 => Action::GetPart(self.place(), self.version(), self.one(&[1, 1, 2, 7, 10_001])),
             50 => Action::Attributes(self.place(), self.version()),
-            51..53 => Action::Head(self.place(), self.version(), self.condition()),
+            51 => Action::GetSealed(self.place(), self.version()),
+            52 => Action::Head(self.place(), self.version(), self.condition()),
             53..60 => {
                 let condition = if self.chance(80) { Condition::None } else { self.write_condition() };
                 Action::Delete(self.place(), self.version(), condition)
             }
-            60..63 => match self.rng.random_range(0..3) {
+            60 => {
+                let what = self.one(&["retention", "legal-hold"]);
+                let wanted =
+                    self.one(&[("GOVERNANCE", 50), ("GOVERNANCE", 9_999), ("COMPLIANCE", 60), ("COMPLIANCE", 9_999)]);
+                let wanted = self.chance(85).then_some(wanted);
+                match self.rng.random_range(0..5) {
+                    0 => Action::GetLock(self.place(), self.version(), what),
+                    1 | 2 => Action::Retain(self.place(), self.version(), wanted, self.chance(30)),
+                    3 => Action::Hold(self.place(), self.version(), self.one(&["ON", "ON", "OFF"])),
+                    _ => Action::Bypass(self.place(), self.version()),
+                }
+            }
+            61..63 => match self.rng.random_range(0..3) {
                 0 => Action::GetTags(self.place(), self.version()),
                 1 => Action::PutTags(self.place(), self.version(), self.one(&["blue", "green", "a!"])),
                 _ => Action::DeleteTags(self.place(), self.version()),
@@ -288,6 +304,17 @@ impl Draw {
         }
         let put = Content { digest: Digest::None, classification: None, ..self.content(session) };
         let to = self.place();
+        if self.chance(25) {
+            let mode = self.one(&["GOVERNANCE", "COMPLIANCE"]);
+            return vec![
+                Action::PutVersioning(at.0, "Enabled"),
+                Action::PutConfiguration(at.0, LOCK, self.chance(30)),
+                Action::Put(at, put, Condition::None),
+                Action::Retain(at, Version::Latest, Some((mode, 9_999)), false),
+                Action::GetLock(at, Version::Latest, "retention"),
+                Action::Delete(at, Version::Seen(LAST), Condition::None),
+            ];
+        }
         vec![
             Action::Put(at, put, Condition::None),
             Action::ListVersions(at.0, Page { prefix: "", delimiter: false, limit: None, marker: None }),

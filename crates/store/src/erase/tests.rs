@@ -68,7 +68,7 @@ fn text(name: &str) -> Vec<u8> {
 
 /// What is said of a version, and must be said of it afterwards.
 fn held() -> Extension {
-    let lock = Lock { retention: None, legal_hold: true };
+    let lock = Lock { retention: None, legal_hold: Some(true) };
     Extension { extras: Extras { lock, ..Extras::default() }, ..Extension::default() }
 }
 
@@ -90,7 +90,7 @@ async fn put(partition: &Arc<Partition>, names: &[&str]) {
         let work = move |turn: &mut Turn<'_>| {
             remove_within(turn, &name)?;
             let plain = text(&name);
-            let pieces = place(turn, Some(Draft::small(&of, &plain)?))?;
+            let pieces = place(turn, Some(Draft::small(&of, &plain, None)?))?;
             let bytes = encode(&version(pieces, plain.len() as u64))?;
             turn.versions.insert(row(&name).as_slice(), bytes.as_slice())?;
             Ok(())
@@ -318,7 +318,7 @@ async fn parts_survive() {
     put(&partition, &["gone"]).await;
     let of = Arc::clone(&partition);
     let work = move |turn: &mut Turn<'_>| {
-        let piece = place(turn, Some(Draft::small(&of, b"a part")?))?.pop();
+        let piece = place(turn, Some(Draft::small(&of, b"a part", None)?))?.pop();
         let part = PartRecord { size: 6, md5: [0; 16], checksum: None, modified_ms: 0, piece };
         turn.parts.insert(keys::part(9, 1).as_slice(), encode(&part)?.as_slice())?;
         Ok(())
@@ -358,14 +358,14 @@ async fn an_open_reader_reads_to_the_end() {
     partition.turn(work, |_| Vec::new()).await.unwrap();
     let slice = Slice { partition: Arc::clone(&partition), reading: partition.read().unwrap() };
     let pieces = pieces(&slice.reading, "large").unwrap();
-    let content = Content::open(&slice, &pieces, 0, size).unwrap().unwrap();
+    let content = Content::open(&slice, (&pieces, None), 0, size).unwrap().unwrap();
     remove(&partition, "large").await;
     assert_eq!(erase_all(&partition).await.unwrap().keys, 1);
     let read: Vec<u8> =
         content.stream(0, size).flat_map(|bytes| futures_util::stream::iter(bytes.unwrap())).collect().await;
     assert!(read == plain);
     // Whoever comes with the snapshot of before finds the key gone, and looks anew.
-    assert!(Content::open(&slice, &pieces, 0, size).unwrap().is_none());
+    assert!(Content::open(&slice, (&pieces, None), 0, size).unwrap().is_none());
     drop(slice);
     partition.close();
 }
@@ -400,7 +400,7 @@ async fn the_key_of_a_failed_turn_is_listed() {
     let suspect = piece_of(&partition, "a").erasure;
     let of = Arc::clone(&partition);
     let work = move |turn: &mut Turn<'_>| {
-        place(turn, Some(Draft::small(&of, b"never acknowledged")?))?;
+        place(turn, Some(Draft::small(&of, b"never acknowledged", None)?))?;
         Err::<(), Fault>(Fault::Failed("the disk".to_owned()))
     };
     partition.turn(work, |_| Vec::new()).await.unwrap_err();
