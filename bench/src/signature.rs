@@ -40,6 +40,7 @@ pub struct Target<'a> {
 #[derive(Clone, Debug)]
 pub struct Signer {
     credentials: Credentials,
+    service: &'static str,
     second: i64,
     date_time: String,
     date: String,
@@ -47,10 +48,15 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// A signer for these credentials.
+    /// A signer for these credentials, for S3.
     pub fn new(credentials: Credentials) -> Self {
+        Self::for_service(credentials, "s3")
+    }
+
+    /// A signer for these credentials and a service.
+    pub fn for_service(credentials: Credentials, service: &'static str) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, b"");
-        Self { credentials, second: i64::MIN, date_time: String::new(), date: String::new(), key }
+        Self { credentials, service, second: i64::MIN, date_time: String::new(), date: String::new(), key }
     }
 
     /// The value of `x-amz-date` for requests signed until the next call.
@@ -104,7 +110,7 @@ impl Signer {
     }
 
     fn scope(&self) -> String {
-        format!("{}/{}/s3/aws4_request", self.date, self.credentials.region)
+        format!("{}/{}/{}/aws4_request", self.date, self.credentials.region, self.service)
     }
 
     fn sign(&self, canonical: &str) -> String {
@@ -118,7 +124,7 @@ impl Signer {
     fn derive_key(&self) -> hmac::Key {
         let secret = format!("AWS4{}", self.credentials.secret_key);
         let mut key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-        for part in [self.date.as_str(), &self.credentials.region, "s3", "aws4_request"] {
+        for part in [self.date.as_str(), &self.credentials.region, self.service, "aws4_request"] {
             key = hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&key, part.as_bytes()).as_ref());
         }
         key

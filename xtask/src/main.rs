@@ -1,7 +1,8 @@
-//! The project's chores, one subcommand each: `cargo xtask tidy`, `cargo xtask test`, `cargo xtask fuzz`, `cargo xtask bench s3`
-//! and its fellows.
+//! The project's chores, one subcommand each: `cargo xtask tidy`, `cargo xtask test`, `cargo xtask crash`,
+//! `cargo xtask fuzz`, `cargo xtask bench s3` and its fellows.
 
 mod bench;
+mod crash;
 mod fuzz;
 mod process;
 mod test;
@@ -28,6 +29,8 @@ enum Chore {
     Test(test::Options),
     /// Fuzz the parsers and the way of a request, and keep what is found
     Fuzz(fuzz::Options),
+    /// Crashes and faults: power loss, errors of the disk, flipped bits, kills; longer than the tests play them
+    Crash(crash::Options),
     /// Measure, some of it beside a peer
     Bench {
         #[command(subcommand)]
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Chore::Tidy(options) => tidy::run(&options),
         Chore::Test(options) => test::run(&options),
         Chore::Fuzz(options) => fuzz::run(&options),
+        Chore::Crash(options) => crash::run(&options),
         Chore::Bench { subject } => match subject {
             Subject::S3(options) => bench::run(&options),
             Subject::Start(options) => bench::start::run(&options),

@@ -4,7 +4,7 @@
 mod figures;
 mod ground;
 pub mod labels;
-mod machine;
+pub mod machine;
 pub mod md5;
 pub mod memory;
 mod rows;
@@ -31,7 +31,8 @@ use crate::tree::{self, cargo};
 use rows::Row;
 use servers::{Server, Setup};
 
-const MEASUREMENTS: &str = "docs/measurements";
+/// Where measurements are kept.
+pub const MEASUREMENTS: &str = "docs/measurements";
 
 /// How to measure.
 #[derive(Debug, clap::Args)]
@@ -222,11 +223,13 @@ fn spell(options: &Options) -> String {
     text
 }
 
-fn date() -> Result<String> {
+/// Today.
+pub fn date() -> Result<String> {
     Ok(OffsetDateTime::now_utc().format(format_description!("[year]-[month]-[day]"))?)
 }
 
-fn commit(root: &Path) -> Result<String> {
+/// The commit that is checked out.
+pub fn commit(root: &Path) -> Result<String> {
     let ask = |arguments: &[&str]| output(&mut git(root, arguments));
     let Ok(head) = ask(&["rev-parse", "--verify", "--quiet", "HEAD"]) else { return Ok("none yet".to_owned()) };
     let head = head.trim();

@@ -109,7 +109,7 @@ fn check_promises(text: &str, files: &[File], findings: &mut Findings) {
 /// Whether a proof exists: a Rust test (`crate::module::name`), a test in a file (`tests/file.py::name`), a file, or a chore.
 fn is_proof(name: &str, files: &[File]) -> bool {
     if let Some(chore) = name.strip_prefix("cargo xtask ") {
-        return ["tidy", "test", "fuzz", "bench s3", "bench start"]
+        return ["tidy", "test", "crash", "fuzz", "bench s3", "bench start"]
             .iter()
             .any(|known| chore == *known || chore.starts_with(&format!("{known} ")));
     }
