@@ -37,6 +37,11 @@ pub enum Command {
     /// Check the ledgers of regions that are stopped
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Check everything in a region's folder, offline and changing nothing: structure, authentication tags, files that
+    /// belong to nothing, ledgers. Names what is touched, so its output is data at the region's ceiling
+    ///
+    /// Exits with 0 when all is sound, with 1 when anything is wrong, with 2 when it could not be checked.
+    Check(Check),
     /// Print the completion script for a shell, e.g. `fastness completion bash > /etc/bash_completion.d/fastness`
     Completion {
         /// The shell.
@@ -277,6 +282,19 @@ pub enum SpillCommand {
         #[command(flatten)]
         identity: Identity,
     },
+}
+
+/// `fastness check`
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The folder that `fastness up` used, or one region's folder; its processes are stopped
+    pub folder: PathBuf,
+    /// A label policy of one's own that the region was made under
+    #[arg(long)]
+    pub policy_file: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `fastness audit …`

@@ -76,7 +76,7 @@ fn verify(region: &str, path: &Path, policy: Option<&Path>, bar: &ProgressBar) -
 }
 
 /// The policy named, else that of the region's configuration, else `us`.
-fn load_policy(path: &Path, file: Option<&Path>) -> anyhow::Result<Policy> {
+pub fn load_policy(path: &Path, file: Option<&Path>) -> anyhow::Result<Policy> {
     if let Some(file) = file {
         let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
         return Policy::from_toml(&text).with_context(|| format!("the label policy in `{}`", file.display()));

@@ -3,6 +3,7 @@
 mod account;
 mod arguments;
 mod audit;
+mod check;
 mod client;
 mod demo;
 mod key;
@@ -49,6 +50,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Object(command) => block_on(object::run(command))?,
         Command::Spill(command) => block_on(spill::run(command))?,
         Command::Audit(command) => return audit::run(command),
+        Command::Check(arguments) => return Ok(check::run(&arguments)),
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "fastness", &mut std::io::stdout());
         }

@@ -2,7 +2,7 @@
 
 use crate::arguments::Serve;
 use crate::{place, say};
-use fastness_region::{Environment, Gate, RegionFolder, RegionService, ServeError, SystemEnvironment};
+use fastness_region::{Environment, Gate, RegionFolder, RegionService, Scrubber, ServeError, SystemEnvironment};
 use std::sync::Arc;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
@@ -23,14 +23,17 @@ pub async fn run(arguments: Serve) -> anyhow::Result<()> {
     if !arguments.with_parent {
         eprintln!("{}: {}", config.name, folder.describe_root());
     }
+    let scrubber = Scrubber::start(store.clone(), environment.clone(), config.scrub)?;
     let service = RegionService::at_domain(Gate::new(store, environment), config.domain.as_deref());
     let stop = stop_signal(arguments.with_parent)?;
     let upkeep = tokio::spawn(service.clone().keep_up(config.erase_within()));
     say::line("ready");
     // Upkeep ends before the store does: it is begun anew at the next start, wherever it is.
-    let stop = async {
+    let stop = async move {
         stop.await;
         upkeep.abort();
+        // A scrubber cut off by the store's end would take that for damage.
+        drop(scrubber);
     };
     fastness_region::serve(service, listener, stop).await;
     Ok(())

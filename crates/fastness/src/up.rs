@@ -127,6 +127,7 @@ fn write_config(data: &Path, region: &Builtin, port_base: u16) -> anyhow::Result
         labels: region.labels.iter().map(|label| (*label).to_owned()).collect(),
         erasure: fastness_region::ErasureConfig::default(),
         domain: None,
+        scrub: fastness_region::ScrubConfig::default(),
     };
     DirBuilder::new().recursive(true).mode(0o700).create(&folder).with_context(at)?;
     let mut options = OpenOptions::new();

@@ -11,4 +11,4 @@ mod verify;
 
 pub use chain::HashChain;
 pub use entry::{Entry, EntryError, Outcome};
-pub use verify::{ChainReport, Finding, verify};
+pub use verify::{ChainReport, Finding, checker, verify};

@@ -2,7 +2,7 @@
 
 use crate::{Entry, HashChain};
 use fastness_label::Label;
-use fastness_store::{Chain, Fault, LogReader, Store};
+use fastness_store::{Chain, Fault, LedgerCheck, LogReader, Store};
 
 /// What is wrong with a chain, at its first bad place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -118,6 +118,24 @@ impl Running {
             };
         }
         report
+    }
+}
+
+/// A check of one ledger for whoever reads the rows: what [`verify`] does.
+#[must_use]
+pub fn checker(label: Label) -> Box<dyn LedgerCheck> {
+    Box::new(Checker(Some(Running::new(label))))
+}
+
+struct Checker(Option<Running>);
+
+impl LedgerCheck for Checker {
+    fn row(&mut self, number: u64, hash: &[u8], entry: &[u8]) -> bool {
+        self.0.as_mut().is_some_and(|chain| chain.take(number, hash, entry))
+    }
+
+    fn finish(&mut self, log: &LogReader, read: Result<(), Fault>) -> Option<String> {
+        self.0.take()?.finish(read, log).finding.map(|finding| finding.to_string())
     }
 }
 

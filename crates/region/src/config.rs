@@ -1,5 +1,6 @@
 //! A region's configuration: what `fastness serve --config FILE` reads.
 
+use crate::ScrubConfig;
 use fastness_label::Policy;
 use fastness_store::RegionSetup;
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,9 @@ pub struct RegionConfig {
     /// When deletion becomes final.
     #[serde(default)]
     pub erasure: ErasureConfig,
+    /// How the region looks for damage by itself. Default: each partition once a week, at 4 MiB a second.
+    #[serde(default)]
+    pub scrub: ScrubConfig,
 }
 
 /// When deletion becomes final: until then, who has the disk and the root key can recover what was deleted.
@@ -149,6 +153,7 @@ mod tests {
             labels: Vec::new(),
             domain: None,
             erasure: ErasureConfig::default(),
+            scrub: ScrubConfig::default(),
         }
     }
 

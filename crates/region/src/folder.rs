@@ -5,7 +5,7 @@ use fastness_label::Policy;
 use fastness_ledger::{ChainReport, Entry, HashChain, Outcome};
 use fastness_operation::Moment;
 use fastness_store::disk::{Disk, OsDisk, OverlayDisk};
-use fastness_store::{Fault, RegionSetup, Store};
+use fastness_store::{CheckFinding, CheckReport, CheckSetup, Fault, Gravity, RegionSetup, Store};
 use fastness_vault::{FileSeal, RootKey, RootSeal, VaultError};
 use serde::{Deserialize, Serialize};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -45,6 +45,15 @@ impl std::fmt::Debug for OperatorKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("OperatorKey").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
     }
+}
+
+/// How far a check is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckStep {
+    /// Bytes that there are to read.
+    Total(u64),
+    /// Bytes read since the last step.
+    Read(u64),
 }
 
 /// Why a region's folder cannot be used.
@@ -108,7 +117,7 @@ impl RegionFolder {
     pub fn open(path: &Path) -> Result<Self, RegionError> {
         let disk = |error| RegionError::Disk { path: path.to_owned(), error };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(disk)?;
-        let known = [ROOT_KEY, LOCK, OPERATOR, MAKING, MAP, PARTITIONS, "region.toml"];
+        let known = [ROOT_KEY, LOCK, OPERATOR, MAKING, MAP, PARTITIONS, "region.toml", "journal"];
         let mut names = Vec::new();
         for entry in std::fs::read_dir(path).map_err(disk)? {
             names.push(entry.map_err(disk)?.file_name());
@@ -228,6 +237,37 @@ impl RegionFolder {
     /// [`RegionError`] when the region cannot be opened.
     pub fn verify(&self, store: &Store, progress: impl FnMut(u64)) -> Result<Vec<ChainReport>, RegionError> {
         fastness_ledger::verify(store, progress).map_err(|fault| self.store_error(fault))
+    }
+
+    /// Checks everything in the folder: structure, authentication tags, what belongs to what, the ledgers. Changes
+    /// nothing. `progress` is called with the bytes that there are to read, then with bytes as they are read.
+    ///
+    /// # Errors
+    /// [`RegionError`] when there is no root key to check with.
+    pub fn check(&self, policy: &Policy, progress: &mut dyn FnMut(CheckStep)) -> Result<CheckReport, RegionError> {
+        let missing = || RegionError::Incomplete { path: self.path.clone(), missing: ROOT_KEY };
+        let root = self.root()?.ok_or_else(missing)?;
+        let operator = OperatorKey::load(&self.path);
+        let disk: Arc<dyn Disk> = Arc::new(OsDisk::new(&self.path));
+        progress(CheckStep::Total(fastness_store::bytes_below(disk.as_ref())));
+        let setup = CheckSetup {
+            root: Arc::new(root),
+            policy,
+            ledger: &fastness_ledger::checker,
+            operator: operator.as_ref().ok().map(|key| (key.access_key_id.clone(), key.secret_access_key.clone())),
+        };
+        let mut report = fastness_store::check(disk, &setup, &mut |bytes| progress(CheckStep::Read(bytes)));
+        if let Err(error) = operator {
+            report.findings.push(CheckFinding {
+                gravity: Gravity::Wrong,
+                folder: String::new(),
+                label: String::new(),
+                what: format!("the operator's key cannot be read: {error}"),
+                advice: "restore `operator.json` from a backup; no other command needs it but `fastness account`"
+                    .to_owned(),
+            });
+        }
+        Ok(report)
     }
 
     /// Removes what an unfinished making left. Nobody has been told of anything in it.

@@ -2,12 +2,14 @@
 
 mod config;
 mod folder;
+mod scrub;
 mod server;
 mod service;
 mod tracked;
 
 pub use config::{ConfigError, ErasureConfig, RegionConfig};
-pub use folder::{OperatorKey, RegionError, RegionFolder, try_lock_patiently};
+pub use folder::{CheckStep, OperatorKey, RegionError, RegionFolder, try_lock_patiently};
+pub use scrub::{ScrubConfig, Scrubber};
 pub use server::{ServeError, serve};
 pub use service::{HEALTH_PATH, RegionService};
 
@@ -17,4 +19,4 @@ pub use fastness_identity::signature::sign;
 pub use fastness_label::{Label, Marking, MarkingError, Policy};
 pub use fastness_ledger::{ChainReport, Finding};
 pub use fastness_operation as operation;
-pub use fastness_store::{Fault, RegionSetup, Store};
+pub use fastness_store::{CheckFinding, CheckReport, Fault, Gravity, PartitionSums, RegionSetup, Store};

@@ -57,7 +57,7 @@ fn folder(id: &[u8; 16]) -> String {
     format!("blobs/{}", hex::encode(id.get(..1).unwrap_or_default()))
 }
 
-fn settled_name(id: &[u8; 16]) -> String {
+pub(crate) fn settled_name(id: &[u8; 16]) -> String {
     format!("{}/{}", folder(id), hex::encode(id))
 }
 
@@ -151,14 +151,76 @@ impl Drop for Pin {
 /// Moves a committed value to its place. A failure is harmless: it is found where it was.
 fn settle(partition: &Partition, id: &[u8; 16]) {
     let disk = &partition.disk;
-    let moved = disk.create_folder(&folder(id)).and_then(|()| disk.rename(&incoming_name(id), &settled_name(id)));
-    if let Err(error) = moved {
+    let moved = partition.tidying.make_folder(disk.as_ref(), id);
+    if let Err(error) = moved.and_then(|()| disk.rename(&incoming_name(id), &settled_name(id))) {
         tracing::warn!(%error, "a value stays in `incoming/` until the next start");
     }
 }
 
+/// Removed values that wait for their folders to be synced before they leave the list of the doomed. Each costs a row
+/// until then, and a look at the next start.
+const UNSYNCED_MAX: usize = 1024;
+
+/// What is known of the folders below `blobs/`, and which removals are not durable yet.
+#[derive(Default)]
+pub(crate) struct Tidying {
+    /// Folders whose names are durable, by the first byte of the ids in them.
+    folders: Mutex<HashSet<u8>>,
+    /// Values whose files are gone, but may be back after a loss of power.
+    unsynced: Mutex<Vec<[u8; 16]>>,
+}
+
+impl Tidying {
+    /// Makes the folder of a value.
+    ///
+    /// INVARIANT: a folder's name is durable before anything moves into it, or a loss of power could take the folder
+    /// and with it what lay durably in `incoming/`. The move itself need not be durable: the file is found in either.
+    fn make_folder(&self, disk: &dyn crate::disk::Disk, id: &[u8; 16]) -> std::io::Result<()> {
+        let [first, ..] = *id;
+        let mut known = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.contains(&first) {
+            return Ok(());
+        }
+        disk.create_folder(&folder(id))?;
+        disk.sync_folder("blobs")?;
+        known.insert(first);
+        let numbers = disk.list("blobs")?.into_iter().filter_map(|name| u8::from_str_radix(&name, 16).ok());
+        known.extend(numbers);
+        Ok(())
+    }
+
+    fn forget(&self, ids: Vec<[u8; 16]>) {
+        self.unsynced.lock().unwrap_or_else(PoisonError::into_inner).extend(ids);
+    }
+
+    /// Values to take off the list of the doomed: once enough have gathered (or `all`), their folders are synced.
+    pub(crate) fn forgettable(&self, disk: &dyn crate::disk::Disk, all: bool) -> Vec<[u8; 16]> {
+        let ids = {
+            let mut waiting = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
+            if !all && waiting.len() < UNSYNCED_MAX {
+                return Vec::new();
+            }
+            std::mem::take(&mut *waiting)
+        };
+        sync_removals(disk, &ids).unwrap_or_else(|error| {
+            tracing::warn!(%error, "removed values stay on the list of the doomed until the next start");
+            Vec::new()
+        })
+    }
+}
+
+/// Makes removals durable, and returns the values whose files are gone for good.
+fn sync_removals(disk: &dyn crate::disk::Disk, ids: &[[u8; 16]]) -> std::io::Result<Vec<[u8; 16]>> {
+    let mut folders: HashSet<String> = ids.iter().map(folder).filter(|name| disk.exists(name)).collect();
+    if !ids.is_empty() {
+        folders.insert("incoming".to_owned());
+    }
+    folders.iter().try_for_each(|name| disk.sync_folder(name))?;
+    Ok(ids.to_vec())
+}
+
 /// Unlinks values whose removal is durable; those that somebody reads go when the last reader does. What is unlinked
-/// leaves the list of the doomed with the next commit.
+/// leaves the list of the doomed with a later commit.
 pub(crate) fn unlink(partition: &Partition, ids: &[[u8; 16]]) {
     let mut gone = Vec::with_capacity(ids.len());
     {
@@ -171,17 +233,25 @@ pub(crate) fn unlink(partition: &Partition, ids: &[[u8; 16]]) {
             }
         }
     }
-    for id in &gone {
-        for name in [settled_name(id), incoming_name(id)] {
-            match partition.disk.remove(&name) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    tracing::warn!(%error, "a removed value's file is left until the next start");
-                }
-                _ => {}
-            }
+    gone.retain(|id| match remove(partition, id) {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::warn!(%error, "a removed value's file is left until the next start");
+            false
+        }
+    });
+    partition.tidying.forget(gone);
+}
+
+/// Removes a value's file, wherever it lies.
+fn remove(partition: &Partition, id: &[u8; 16]) -> std::io::Result<()> {
+    for name in [settled_name(id), incoming_name(id)] {
+        match partition.disk.remove(&name) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
     }
-    partition.forget(gone);
+    Ok(())
 }
 
 /// At start: finishes the removals and the moves that were under way, and drops what was never committed.
@@ -202,10 +272,11 @@ pub(crate) fn recover(partition: &Partition) -> Result<(), Fault> {
     };
     if !doomed.is_empty() {
         unlink(partition, &doomed);
+        let forgettable = partition.tidying.forgettable(partition.disk.as_ref(), true);
         let transaction = catalog::begin_durable(&database)?;
         {
             let mut table = transaction.open_table(DOOMED)?;
-            for id in &doomed {
+            for id in &forgettable {
                 table.remove(id.as_slice())?;
             }
         }

@@ -7,7 +7,7 @@ use fastness_decide::{Lookup, Permit};
 use fastness_identity::directory::{self as rules, AccessKey, Holder, User};
 use fastness_identity::{Directory, DirectoryChange, DirectoryError, DirectoryFault};
 use fastness_label::{Label, Policy};
-use fastness_operation::Operation;
+use fastness_operation::{AccessKeyId, Operation};
 use redb::ReadableTable;
 use std::sync::Arc;
 
@@ -109,6 +109,17 @@ pub(crate) fn change<T>(
 /// The region's list of labels, from the partition at its floor.
 pub(crate) fn held_labels(floor: &Partition, policy: &Policy) -> Result<Vec<Label>, Fault> {
     Ok(rules::held_labels(&Snapshot(floor.read()?), policy)?)
+}
+
+/// The list of labels in a catalog that nothing else has open.
+pub(crate) fn labels_in(database: &redb::Database, policy: &Policy) -> Result<Vec<Label>, Fault> {
+    Ok(rules::held_labels(&Snapshot(std::sync::Arc::new(Reading::begin(database)?)), policy)?)
+}
+
+/// The secret half of a key in such a catalog.
+pub(crate) fn secret_in(database: &redb::Database, id: &AccessKeyId) -> Result<Option<String>, Fault> {
+    let key = rules::find_key(&Snapshot(std::sync::Arc::new(Reading::begin(database)?)), id)?;
+    Ok(key.map(|key| key.secret.reveal().to_owned()))
 }
 
 impl Store {

@@ -187,6 +187,11 @@ impl ErasureKeys {
         file.sync_data()
     }
 
+    /// Whether the key of this number can be unwrapped.
+    pub(crate) fn check(&self, id: u64) -> Result<(), Fault> {
+        self.load(id).map(|_| ())
+    }
+
     /// Makes the next current key. The caller holds `making`.
     fn make(&self) -> Result<(), Fault> {
         let context = "making an erasure key";

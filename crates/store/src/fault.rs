@@ -50,6 +50,21 @@ impl Fault {
     }
 }
 
+/// An error with what lies behind it.
+pub(crate) struct CauseOf<'e>(pub(crate) &'e dyn std::error::Error);
+
+impl std::fmt::Display for CauseOf<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut next = self.0.source();
+        while let Some(cause) = next {
+            write!(f, ": {cause}")?;
+            next = cause.source();
+        }
+        Ok(())
+    }
+}
+
 macro_rules! from_redb {
     ($($error:ty),*) => {
         $(impl From<$error> for Fault {

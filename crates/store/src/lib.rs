@@ -10,6 +10,7 @@ mod blob;
 mod blobs;
 mod buckets;
 mod catalog;
+mod check;
 mod checksums;
 mod configurations;
 mod content;
@@ -35,12 +36,16 @@ mod policies;
 mod receive;
 mod records;
 mod redo;
+mod scrub;
 mod spill;
 mod uploads;
 mod view;
 
 pub use annotations::Annotated;
 pub use buckets::BucketInfo;
+pub use check::{
+    CheckFinding, CheckReport, CheckSetup, FINDINGS_MAX, Gravity, LedgerCheck, PartitionSums, bytes_below, check,
+};
 pub use checksums::ChecksumHasher;
 pub use content::Content;
 pub use erase::Erased;
@@ -52,6 +57,7 @@ pub use map::{RegionMap, RegionSetup};
 pub use objects::{Deleted, ManyDeleted, ObjectInfo, ObjectPart, Written};
 pub use partition::{BATCH_LEN_MAX, LAZY_WAIT_MAX, QUEUE_LEN_MAX, RESERVE_LEN};
 pub use receive::{CHUNK_TIME_MAX, INLINE_LEN_MAX, Received, VALUE_LEN_MAX};
+pub use scrub::{ScrubFinding, ScrubSums, ScrubWatch};
 pub use spill::{
     Actor, CopyName, ErasureStep, PROPOSAL_TIME_MAX_MS, Proposal, SPILLED_MAX, Spill, SpillErasure, SpilledVersion,
     Whereabouts,

@@ -10,7 +10,7 @@ use fastness_vault::{PartitionKey, RootKey};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-const FILE: &str = "region.sealed";
+pub(crate) const FILE: &str = "region.sealed";
 const FILE_NEW: &str = "region.sealed.new";
 const PURPOSE: &str = "region map";
 const FILE_LEN_MAX: u64 = 16 << 20;
@@ -36,20 +36,20 @@ pub struct RegionMap {
     pub setup: RegionSetup,
     /// The policy's name: a folder is opened under the policy that it was made with.
     pub policy: String,
-    partitions: Vec<MapEntry>,
+    pub(crate) partitions: Vec<MapEntry>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct MapEntry {
-    label: String,
-    folder: String,
-    key: Vec<u8>,
+pub(crate) struct MapEntry {
+    pub(crate) label: String,
+    pub(crate) folder: String,
+    pub(crate) key: Vec<u8>,
 }
 
 const FORMAT: u32 = 1;
 
 impl RegionMap {
-    fn read(disk: &dyn Disk, root: &RootKey) -> Result<Self, Fault> {
+    pub(crate) fn read(disk: &dyn Disk, root: &RootKey) -> Result<Self, Fault> {
         let context = "reading the region's map";
         let file = disk.open(FILE, OpenMode::Read).map_err(|error| Fault::failed(context, error))?;
         let length = file.len().map_err(|error| Fault::failed(context, error))?;

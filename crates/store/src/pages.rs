@@ -168,18 +168,7 @@ impl SealedPages {
     /// When the file is not ours or damaged, or the disk fails.
     pub fn open(name: &str, file: Arc<dyn DiskFile>, cipher: PageCipher) -> Result<Self, CatalogError> {
         let failed = |source| CatalogError::Io { name: name.into(), source };
-        let mut pages = Pages {
-            name: name.into(),
-            cipher,
-            blocks: AtomicU64::new(0),
-            recovering: AtomicBool::new(false),
-            sync_failed: AtomicBool::new(false),
-            header: Mutex::new(Header::empty()),
-            fresh: Mutex::default(),
-            partial: Mutex::new(()),
-            buffers: Mutex::default(),
-            file,
-        };
+        let mut pages = Pages::over(name, file, cipher);
         // INVARIANT: the superblock is durable before the file grows beyond it, so a file this short is
         // new or was never finished, and in a longer one the superblock is whole.
         if pages.file.len().map_err(failed)? <= SUPERBLOCK {
@@ -226,6 +215,21 @@ impl fmt::Debug for SealedPages {
 }
 
 impl Pages {
+    fn over(name: &str, file: Arc<dyn DiskFile>, cipher: PageCipher) -> Self {
+        Self {
+            name: name.into(),
+            cipher,
+            blocks: AtomicU64::new(0),
+            recovering: AtomicBool::new(false),
+            sync_failed: AtomicBool::new(false),
+            header: Mutex::new(Header::empty()),
+            fresh: Mutex::default(),
+            partial: Mutex::new(()),
+            buffers: Mutex::default(),
+            file,
+        }
+    }
+
     /// A new file: the superblock, durable, and no block yet.
     fn make(&mut self) -> io::Result<()> {
         let id = fastness_vault::random_bytes::<16>().map_err(io::Error::other)?;
@@ -275,6 +279,8 @@ impl Pages {
         // After a killed process, what we are about to read may be in the system's memory alone. Durable now,
         // it can be relied on, above all the slot that is found latest.
         self.file.sync_data().map_err(|source| self.failed(source))?;
+        // Nor is what a failed sync left in the system's memory: a catalog built on it would fall with the power.
+        self.file.forget_cached().map_err(|source| self.failed(source))?;
         let physical = self.file.len().map_err(|source| self.failed(source))?;
         let found = self.latest_header().map_err(|source| self.failed(source))?;
         let unfinished = match &found {
@@ -636,6 +642,9 @@ fn groups_mut(offset: u64, data: &mut [u8]) -> impl Iterator<Item = (u64, &mut [
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+mod survey;
+pub(crate) use survey::survey;
 
 #[cfg(test)]
 mod tests;

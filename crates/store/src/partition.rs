@@ -4,10 +4,11 @@
 //! are authenticated); whoever holds the key and the folder can rewrite the partition, and the ledger's chain with it,
 //! until checkpoints are witnessed elsewhere.
 
-use crate::blobs::{Incoming, Pins};
+use crate::blobs::{Incoming, Pins, Tidying};
 use crate::catalog::{self, Aftermath, Reading, Turn};
 use crate::disk::{Disk, OpenMode};
 use crate::erasure::ErasureKeys;
+use crate::fault::CauseOf;
 use crate::journal::Member;
 use crate::lanes::Lanes;
 use crate::policies::PolicyCache;
@@ -68,6 +69,7 @@ pub(crate) struct Partition {
     pub(crate) erasure: ErasureKeys,
     pub(crate) pins: Pins,
     pub(crate) policies: PolicyCache,
+    pub(crate) tidying: Tidying,
     pub(crate) lanes: Lanes,
     /// Held by whoever rewraps what survives and destroys erasure keys: one at a time.
     pub(crate) erasing: tokio::sync::Mutex<()>,
@@ -85,8 +87,6 @@ pub(crate) struct Partition {
     unrecorded: Mutex<Notes>,
     /// What the disk had free, and when that was asked.
     room: Mutex<(Option<Instant>, u64)>,
-    /// Removed values whose files are gone: the next commit takes them off the doomed list.
-    forgettable: Mutex<Vec<[u8; 16]>>,
     queue: Mutex<Option<SyncSender<Job>>>,
     writer: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
@@ -120,7 +120,7 @@ fn open_database(disk: &dyn Disk, key: &PartitionKey, stage: Stage) -> Result<Da
         return Err(Fault::failed(context, "it is missing or was cut off"));
     }
     let cipher = key.pages("catalog").map_err(|error| Fault::failed(context, error))?;
-    pages::open_catalog("catalog", file, cipher, CACHE_LEN).map_err(|error| Fault::failed(context, error))
+    pages::open_catalog("catalog", file, cipher, CACHE_LEN).map_err(|error| Fault::failed(context, CauseOf(&error)))
 }
 
 impl Partition {
@@ -139,6 +139,10 @@ impl Partition {
         disk.sync_folder("").map_err(|error| Fault::failed("syncing a folder", error))?;
         let key = Arc::new(key);
         let database = open_database(disk.as_ref(), &key, stage)?;
+        if stage == Stage::Making {
+            // The catalog's name is durable before anything says that there is a partition here.
+            disk.sync_folder("").map_err(|error| Fault::failed("syncing a folder", error))?;
+        }
         // First: the turn below takes a number of its own.
         catch_up(&database, &journal)?;
         // A new catalog, or one of an older program: its first turn writes the state and makes what is missing.
@@ -159,6 +163,7 @@ impl Partition {
             ahead: AtomicBool::new(false),
             pins: Pins::default(),
             policies: PolicyCache::default(),
+            tidying: Tidying::default(),
             lanes: Lanes::default(),
             erasing: tokio::sync::Mutex::default(),
             key,
@@ -167,7 +172,6 @@ impl Partition {
             directory_epoch: AtomicU64::new(0),
             unrecorded: Mutex::default(),
             room: Mutex::default(),
-            forgettable: Mutex::new(Vec::new()),
             queue: Mutex::new(Some(sender)),
             writer: Mutex::new(None),
         });
@@ -185,11 +189,6 @@ impl Partition {
             .map_err(|error| Fault::failed("starting a writer", error))?;
         *partition.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(partition)
-    }
-
-    /// Takes values whose files are gone off the list of the doomed, with the next commit.
-    pub(crate) fn forget(&self, ids: Vec<[u8; 16]>) {
-        self.forgettable.lock().unwrap_or_else(PoisonError::into_inner).extend(ids);
     }
 
     pub(crate) fn database(&self) -> Arc<Database> {
@@ -347,13 +346,15 @@ impl Partition {
             let rest_in = self.ahead.load(Ordering::Relaxed).then_some(REST_TIME);
             let Some(batch) = next_batch(receiver, rest_in) else { break };
             let rested = batch.is_empty();
-            self.commit_batch(batch, chain);
+            let forgettable = self.tidying.forgettable(self.disk.as_ref(), false);
+            self.commit_batch(batch, forgettable, chain);
             if rested || self.journal.is_wanted() {
                 self.checkpoint(chain);
             }
         }
         // The last chance of what an earlier batch could not record.
-        self.commit_batch(Vec::new(), chain);
+        let forgettable = self.tidying.forgettable(self.disk.as_ref(), true);
+        self.commit_batch(Vec::new(), forgettable, chain);
         self.checkpoint(chain);
     }
 
@@ -385,10 +386,10 @@ impl Partition {
         }
     }
 
-    fn commit_batch(&self, batch: Vec<Job>, chain: &dyn Chain) {
+    fn commit_batch(&self, batch: Vec<Job>, forgettable: Vec<[u8; 16]>, chain: &dyn Chain) {
         let mut failed = Vec::new();
         let mut done = Vec::new();
-        let result = self.try_commit(batch, chain, &mut done, &mut failed);
+        let result = self.try_commit(batch, forgettable, chain, &mut done, &mut failed);
         match result {
             Ok(aftermath) => {
                 // INVARIANT: whoever is told of the commit below finds it in the next snapshot, and no session is
@@ -423,6 +424,7 @@ impl Partition {
     fn try_commit(
         &self,
         batch: Vec<Job>,
+        forgettable: Vec<[u8; 16]>,
         chain: &dyn Chain,
         done: &mut Vec<After>,
         failed: &mut Vec<After>,
@@ -443,10 +445,10 @@ impl Partition {
             notes.announced = false;
             std::mem::take(&mut notes.entries)
         };
-        if works.is_empty() && notes.is_empty() {
+        if works.is_empty() && notes.is_empty() && forgettable.is_empty() {
             return Ok(Aftermath::default());
         }
-        let committed = self.commit(works, &notes, chain, done);
+        let committed = self.commit(works, &notes, forgettable, chain, done);
         if committed.is_err() {
             self.keep(notes);
         }
@@ -469,6 +471,7 @@ impl Partition {
         &self,
         works: VecDeque<Work>,
         notes: &[Vec<u8>],
+        forgettable: Vec<[u8; 16]>,
         chain: &dyn Chain,
         done: &mut Vec<After>,
     ) -> Result<Aftermath, Fault> {
@@ -476,7 +479,6 @@ impl Partition {
         let transaction = catalog::begin(&database)?;
         let (aftermath, changes) = {
             let mut turn = Turn::open(&transaction, chain)?;
-            let forgettable = std::mem::take(&mut *self.forgettable.lock().unwrap_or_else(PoisonError::into_inner));
             for id in forgettable {
                 turn.doomed.remove(id.as_slice())?;
             }
@@ -530,7 +532,7 @@ fn slow_down() -> Fault {
 }
 
 /// Does again in a catalog what only the journal has of it, durably.
-fn catch_up(database: &Database, journal: &Member) -> Result<(), Fault> {
+pub(crate) fn catch_up(database: &Database, journal: &Member) -> Result<(), Fault> {
     let changes = journal.after(Reading::begin(database)?.journaled()?)?;
     if changes.is_empty() {
         return Ok(());

@@ -11,7 +11,7 @@ use fastness_ledger::HashChain;
 use fastness_operation::{AccessKeyId, AccountName, AccountNumber, Moment, UserName};
 use fastness_region::RegionService;
 use fastness_store::disk::MemoryDisk;
-use fastness_store::{RegionSetup, Store};
+use fastness_store::{CheckReport, CheckSetup, Fault, RegionSetup, Store};
 use fastness_vault::RootKey;
 use http::{HeaderName, HeaderValue, Method, Request};
 use http_body_util::{BodyExt, Full};
@@ -143,6 +143,26 @@ impl Template {
         let store = Store::open(disk, root, self.policy.clone(), chain).unwrap();
         let service = RegionService::new(Gate::new(store.clone(), Arc::new(Counted::default())));
         House { service, store }
+    }
+
+    /// A copy of the region's disk, with faults to be planned on it.
+    pub fn disk(&self) -> MemoryDisk {
+        self.disk.crash(0)
+    }
+
+    /// Opens the region on a disk of its own, as a start does.
+    pub fn open_on(&self, disk: &MemoryDisk, environment: Arc<dyn Environment>) -> Result<House, Fault> {
+        let (root, chain) = (RootKey::from_bytes(&self.root), Arc::new(HashChain));
+        let store = Store::open(Arc::new(disk.clone()), root, self.policy.clone(), chain)?;
+        let service = RegionService::new(Gate::new(store.clone(), environment));
+        Ok(House { service, store })
+    }
+
+    /// Checks the region on a disk that nothing has open.
+    pub fn check(&self, disk: &MemoryDisk) -> CheckReport {
+        let root = Arc::new(RootKey::from_bytes(&self.root));
+        let setup = CheckSetup { root, policy: &self.policy, ledger: &fastness_ledger::checker, operator: None };
+        fastness_store::check(Arc::new(disk.clone()), &setup, &mut |_| ())
     }
 
     /// The label of a marking.
@@ -309,6 +329,11 @@ impl House {
 
     /// Sends a request, signed with a key, or unsigned.
     pub async fn send(&self, key: Option<&Key>, ask: &Ask) -> Answer {
+        self.try_send(key, ask).await.unwrap()
+    }
+
+    /// The same; an error when the answer breaks off.
+    pub async fn try_send(&self, key: Option<&Key>, ask: &Ask) -> Result<Answer, String> {
         let mut request = Request::builder().method(ask.method.clone()).uri(&ask.target).header("host", "localhost");
         for (name, value) in &ask.headers {
             request = request.header(HeaderName::try_from(name).unwrap(), HeaderValue::try_from(value).unwrap());
@@ -321,9 +346,9 @@ impl House {
         }
         let request = Request::from_parts(parts, Full::new(ask.body.clone()));
         let (head, body) = self.service.call(request, "192.0.2.1".to_owned()).await.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
+        let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let headers = head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
-        Answer { status: head.status.as_u16(), headers, body }
+        Ok(Answer { status: head.status.as_u16(), headers, body })
     }
 }

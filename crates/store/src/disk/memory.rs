@@ -27,6 +27,10 @@ pub enum FaultKind {
     Read,
     /// Writing, setting lengths, making, renaming and removing.
     Write,
+    /// Giving files another name, alone.
+    Rename,
+    /// Removing files, alone.
+    Remove,
     /// Syncing files and folders.
     Sync,
     /// `Write` and `Sync`.
@@ -47,10 +51,11 @@ enum Entry {
     File(Arc<Contents>),
 }
 
-/// Counts chunks, so that a full disk can be played.
+/// Counts chunks, so that a full disk can be played; and files, so that each has chances of its own.
 struct Space {
     used: AtomicU64,
     capacity: AtomicU64,
+    files: AtomicU64,
 }
 
 struct Contents {
@@ -63,6 +68,8 @@ struct Contents {
 struct Journal {
     durable: Sparse,
     pending: Vec<Change>,
+    /// The file's number, by making: what chance does to it does not depend on its name, which may be random.
+    number: u64,
 }
 
 #[derive(Default)]
@@ -114,8 +121,8 @@ impl MemoryDisk {
     }
 
     /// The disk as power loss leaves it: what was synced is there; of all that was not, each write and each
-    /// change of a name is kept, lost, or (a write) torn at sectors, as `seed` has it. This disk stays as it
-    /// is, and so may crash many ways.
+    /// change of a name is kept, lost, or (a write) torn at sectors, as `seed` has it, whatever was done before
+    /// or after it. This disk stays as it is, and so may crash many ways.
     ///
     /// Without [`MemoryDisk::with_faults`] everything counts as synced.
     #[must_use]
@@ -139,7 +146,7 @@ impl MemoryDisk {
         let space = Arc::new(Space::unlimited());
         for entry in names.values_mut() {
             if let Entry::File(contents) = entry {
-                *contents = Arc::new(contents.after_crash(&mut dice, &space));
+                *contents = Arc::new(contents.after_crash(&dice, &space));
             }
         }
         let faults = Faults { names: names.clone(), ..Faults::default() };
@@ -256,7 +263,7 @@ impl Disk for MemoryDisk {
     }
 
     fn remove(&self, path: &str) -> io::Result<()> {
-        self.check(FaultKind::Write)?;
+        self.check(FaultKind::Remove)?;
         let path = self.path(path)?;
         let mut names = write(&self.shared.names);
         match names.get(&path) {
@@ -271,7 +278,7 @@ impl Disk for MemoryDisk {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.check(FaultKind::Write)?;
+        self.check(FaultKind::Rename)?;
         let (from, to) = (self.path(from)?, self.path(to)?);
         let mut names = write(&self.shared.names);
         match (names.get(&from), names.get(&to)) {
@@ -291,8 +298,10 @@ impl Disk for MemoryDisk {
         let mut prefix = self.path(folder)?;
         let names = read(&self.shared.names);
         if !prefix.is_empty() {
-            if !matches!(names.get(&prefix), Some(Entry::Folder)) {
-                return Err(io::ErrorKind::NotFound.into());
+            match names.get(&prefix) {
+                Some(Entry::Folder) => {}
+                Some(Entry::File(_)) => return Err(io::ErrorKind::NotADirectory.into()),
+                None => return Err(io::ErrorKind::NotFound.into()),
             }
             prefix.push('/');
         }
@@ -413,13 +422,32 @@ impl DiskFile for MemoryFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        check(self.faults.as_ref(), FaultKind::Sync)?;
+        let checked = check(self.faults.as_ref(), FaultKind::Sync);
         if let Some(journal) = &self.contents.journal {
             let mut journal = lock(journal);
-            let Journal { durable, pending } = &mut *journal;
+            let Journal { durable, pending, number } = &mut *journal;
+            // A sync that failed leaves what it should have written on the disk or not, and the system takes it for
+            // written: no later sync writes it again.
+            let mut dice = Dice::new(*number).of_file(pending.len() as u64);
             for change in pending.drain(..) {
-                durable.apply(&change);
+                if checked.is_ok() || dice.kept() {
+                    durable.apply(&change);
+                }
             }
+        }
+        checked
+    }
+
+    fn forget_cached(&self) -> io::Result<()> {
+        if let Some(journal) = &self.contents.journal {
+            let journal = lock(journal);
+            let mut bytes = write(&self.contents.bytes);
+            let before = bytes.allocated();
+            *bytes = journal.durable.clone();
+            journal.pending.iter().for_each(|change| bytes.apply(change));
+            let space = &self.contents.space.used;
+            space.fetch_add(bytes.allocated(), Ordering::Relaxed);
+            space.fetch_sub(before, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -434,7 +462,8 @@ impl fmt::Debug for MemoryFile {
 impl Contents {
     fn new(bytes: Sparse, space: Arc<Space>, faulty: bool) -> Self {
         space.used.fetch_add(bytes.allocated(), Ordering::Relaxed);
-        let durable = || Mutex::new(Journal { durable: bytes.clone(), pending: Vec::new() });
+        let number = space.files.fetch_add(1, Ordering::Relaxed);
+        let durable = || Mutex::new(Journal { durable: bytes.clone(), pending: Vec::new(), number });
         Self { journal: faulty.then(durable), bytes: RwLock::new(bytes), space }
     }
 
@@ -463,16 +492,17 @@ impl Contents {
         Ok(())
     }
 
-    fn after_crash(&self, dice: &mut Dice, space: &Arc<Space>) -> Self {
+    fn after_crash(&self, dice: &Dice, space: &Arc<Space>) -> Self {
         let left = match &self.journal {
             None => read(&self.bytes).clone(),
             Some(journal) => {
                 let journal = lock(journal);
+                let mut dice = dice.of_file(journal.number);
                 let mut left = journal.durable.clone();
                 for change in &journal.pending {
                     match change {
                         Change::Write { offset, data } if dice.torn() => {
-                            left.write_sectors(*offset, data, dice);
+                            left.write_sectors(*offset, data, &mut dice);
                         }
                         change if dice.kept() => left.apply(change),
                         _ => {}
@@ -494,7 +524,7 @@ impl Drop for Contents {
 
 impl Space {
     fn unlimited() -> Self {
-        Self { used: AtomicU64::new(0), capacity: AtomicU64::new(u64::MAX) }
+        Self { used: AtomicU64::new(0), capacity: AtomicU64::new(u64::MAX), files: AtomicU64::new(0) }
     }
 }
 
@@ -547,7 +577,12 @@ fn check(faults: Option<&Arc<Mutex<Faults>>>, kind: FaultKind) -> io::Result<()>
 
 impl FaultKind {
     fn meets(self, kind: Self) -> bool {
-        self == kind || self == Self::Any || (self == Self::Change && kind != Self::Read)
+        match self {
+            Self::Any => true,
+            Self::Change => kind != Self::Read,
+            Self::Write => matches!(kind, Self::Write | Self::Rename | Self::Remove),
+            Self::Read | Self::Sync | Self::Rename | Self::Remove => self == kind,
+        }
     }
 }
 

@@ -128,6 +128,15 @@ pub trait DiskFile: Send + Sync + Debug {
     /// Those of the operating system. What was written since the last success may be lost then, even if a
     /// later call succeeds.
     fn sync_data(&self) -> io::Result<()>;
+
+    /// Drops what the system remembers of the file, so that the next reads show what the disk has. After a sync that
+    /// failed the two may differ: Linux keeps pages that it could not write, and takes them for written.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    fn forget_cached(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The parts of a path, or an error when it could lead out of its folder.

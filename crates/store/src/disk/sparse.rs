@@ -158,6 +158,13 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
+    /// Dice of one file's own, of the same temper.
+    pub(super) fn of_file(&self, number: u64) -> Self {
+        let mut dice = Self { state: self.state ^ number.wrapping_mul(0xd605_bbb5_8c8a_bc2b), ..*self };
+        dice.state = dice.roll();
+        dice
+    }
+
     pub(super) fn kept(&mut self) -> bool {
         self.roll() % 8 < self.kept_of_eight
     }

@@ -445,5 +445,8 @@ impl Member {
     }
 }
 
+mod survey;
+pub(crate) use survey::survey;
+
 #[cfg(test)]
 mod tests;
