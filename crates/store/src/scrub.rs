@@ -5,7 +5,7 @@
 //! Snapshots live for a step. What changes while it is read is not damaged: a value counts as damaged when its row is
 //! still the same afterwards, and it is damaged again.
 
-use crate::catalog::{BUCKETS, CONFIGURATIONS, DIRECTORY, PARTS, Rows, UPLOADS, VERSIONS};
+use crate::catalog::{BUCKETS, CONFIGURATIONS, DIRECTORY, OwnedRow, PARTS, Rows, UPLOADS, VERSIONS};
 use crate::check::{Damage, Values};
 use crate::partition::Partition;
 use crate::records::{BucketRecord, PartRecord, Piece, Place, VersionRecord, decode};
@@ -128,7 +128,7 @@ impl Scrub<'_> {
         }
     }
 
-    fn step(&self, table: Rows, after: Option<&[u8]>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Fault> {
+    fn step(&self, table: Rows, after: Option<&[u8]>) -> Result<Vec<OwnedRow>, Fault> {
         let reading = self.partition.read()?;
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut step = Vec::with_capacity(ROWS_A_STEP);

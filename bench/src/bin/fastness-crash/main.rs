@@ -3,7 +3,7 @@
 
 mod client;
 mod region;
-#[expect(dead_code, reason = "the load generator uses more of it")]
+#[cfg_attr(not(test), expect(dead_code, reason = "the load generator and the tests use more of it"))]
 #[path = "../../signature.rs"]
 mod signature;
 mod wire;

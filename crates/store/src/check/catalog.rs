@@ -243,33 +243,28 @@ impl Look<'_, '_, '_> {
 
     fn nulls(&mut self, reading: &ReadTransaction) -> Result<(), Fault> {
         let versions = reading.open_table(VERSIONS)?;
-        self.each(
-            reading,
-            NULLS,
-            |named, row| object_name(named, row),
-            |look, row, value| {
-                let sequence =
-                    value.try_into().map(u64::from_be_bytes).map_err(|_| Fault::Failed("malformed".to_owned()))?;
-                let version = [row, (!sequence).to_be_bytes().as_slice()].concat();
-                let record: Option<VersionRecord> = match versions.get(version.as_slice()) {
-                    Ok(found) => found.map(|guard| decode(guard.value())).transpose()?,
-                    // Said where the versions are walked.
-                    Err(_) => return Ok(()),
-                };
-                if !record.is_some_and(|record| record.null) {
-                    let name = object_name(&look.named, row);
-                    look.wrong(
-                        format!(
-                            "the index of null versions names a version of {name} that is not there, or \
+        self.each(reading, NULLS, object_name, |look, row, value| {
+            let sequence =
+                value.try_into().map(u64::from_be_bytes).map_err(|_| Fault::Failed("malformed".to_owned()))?;
+            let version = [row, (!sequence).to_be_bytes().as_slice()].concat();
+            let record: Option<VersionRecord> = match versions.get(version.as_slice()) {
+                Ok(found) => found.map(|guard| decode(guard.value())).transpose()?,
+                // Said where the versions are walked.
+                Err(_) => return Ok(()),
+            };
+            if !record.is_some_and(|record| record.null) {
+                let name = object_name(&look.named, row);
+                look.wrong(
+                    format!(
+                        "the index of null versions names a version of {name} that is not there, or \
                              is none"
-                        ),
-                        MALFORMED,
-                    );
-                }
-                look.named.nulls.insert(version);
-                Ok(())
-            },
-        )
+                    ),
+                    MALFORMED,
+                );
+            }
+            look.named.nulls.insert(version);
+            Ok(())
+        })
     }
 
     fn versions(&mut self, reading: &ReadTransaction, state: &State) -> Result<(), Fault> {

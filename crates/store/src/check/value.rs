@@ -31,6 +31,9 @@ impl fmt::Display for Damage {
     }
 }
 
+/// A value's file, if it is there.
+type Found = Result<Option<Arc<dyn DiskFile>>, String>;
+
 /// Where values lie.
 pub(crate) struct Values<'a> {
     /// The partition's erasure keys.
@@ -38,7 +41,7 @@ pub(crate) struct Values<'a> {
     /// The sealed bytes of a small value.
     pub(crate) inline: &'a dyn Fn(u64) -> Result<Option<Vec<u8>>, String>,
     /// The file of a large one.
-    pub(crate) open: &'a dyn Fn(&[u8; 16]) -> Result<Option<Arc<dyn DiskFile>>, String>,
+    pub(crate) open: &'a dyn Fn(&[u8; 16]) -> Found,
 }
 
 impl Values<'_> {
