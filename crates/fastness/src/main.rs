@@ -58,6 +58,11 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Threads for work with the disk, at most. Each keeps buffers of its own between two steps, so that without a bound
+/// many readers at once hold a gigabyte (`docs/measurements/2026-11-22-memory.md`).
+const DISK_THREADS_MAX: usize = 48;
+
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().max_blocking_threads(DISK_THREADS_MAX).build()?.block_on(work)
 }
