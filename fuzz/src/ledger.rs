@@ -46,7 +46,10 @@ pub(crate) fn run(data: &[u8]) {
         }
         let (bytes, tail) = tail.split_at(tail.len().min(usize::from(*length)));
         reads_back(bytes);
-        entries.push(bytes.to_vec());
+        // No bytes are no entry: the store appends none then.
+        if !bytes.is_empty() {
+            entries.push(bytes.to_vec());
+        }
         rest = tail;
     }
     reads_back(rest);
