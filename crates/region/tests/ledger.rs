@@ -250,8 +250,8 @@ async fn low_ledgers_are_the_same_with_and_without_high_activity() {
 async fn the_region_records_what_it_destroys() {
     let template = Template::make().await;
     let house = template.open();
-    for target in ["/bucket", "/bucket/a", "/bucket/b"] {
-        assert_eq!(house.send(Some(&template.cast[LOW]), &put(target, "x")).await.status, 200);
+    for (target, body) in [("/bucket", ""), ("/bucket/a", "x"), ("/bucket/b", "x")] {
+        assert_eq!(house.send(Some(&template.cast[LOW]), &put(target, body)).await.status, 200);
     }
     assert_eq!(house.send(Some(&template.cast[HIGH]), &put("/bucket/a", "high")).await.status, 200);
     let gone = Ask::s3(Method::DELETE, "/bucket/a");

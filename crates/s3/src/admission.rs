@@ -180,6 +180,7 @@ fn query_is_known(method: &Method, level: Level, name: &str) -> bool {
 /// The `x-amz-…` headers that are acted on, or refused by name where they are read.
 const HEADERS: &[&str] = &[
     "x-amz-acl",
+    "x-amz-api-version",
     "x-amz-bucket-object-lock-enabled",
     "x-amz-bypass-governance-retention",
     "x-amz-checksum-algorithm",
@@ -212,6 +213,7 @@ const HEADERS: &[&str] = &[
     "x-amz-storage-class",
     "x-amz-tagging",
     "x-amz-tagging-directive",
+    "x-amz-te",
     "x-amz-trailer",
     "x-amz-user-agent",
     "x-amz-website-redirect-location",
@@ -232,6 +234,10 @@ fn check_header(parts: &Parts, level: Level, name: &HeaderName, is_subresource: 
         _ if text.starts_with("x-amz-object-lock-") && HEADERS.contains(&text) => writes_object || completes,
         "if-modified-since" | "if-unmodified-since" => reads_object,
         "content-range" => false,
+        // The version that the AWS SDK for C++ was made for; there is no other.
+        "x-amz-api-version" => parts.headers.get(name).is_some_and(|value| value.as_bytes() == b"2006-03-01"),
+        // The AWS SDK for Java 2 says with it that it would also take a digest after the body; it need not get one.
+        "x-amz-te" => reads_object,
         // The trailers of other bodies would go unchecked.
         "x-amz-trailer" => parts.method == Method::PUT && level == Level::Object,
         "x-amz-object-ownership" => {

@@ -259,8 +259,8 @@ impl Draw {
                 let wanted = self.chance(85).then_some(wanted);
                 match self.rng.random_range(0..5) {
                     0 => Action::GetLock(self.place(), self.version(), what),
-                    1 | 2 => Action::Retain(self.place(), self.version(), wanted, self.chance(30)),
-                    3 => Action::Hold(self.place(), self.version(), self.one(&["ON", "ON", "OFF"])),
+                    1 => Action::Retain(self.place(), self.version(), wanted, self.chance(30)),
+                    2 | 3 => Action::Hold(self.place(), self.version(), self.one(&["ON", "ON", "OFF"])),
                     _ => Action::Bypass(self.place(), self.version()),
                 }
             }
@@ -394,7 +394,7 @@ impl Draw {
         match self.rng.random_range(0..20) {
             0..9 => Action::Contain(self.place(), if self.chance(70) { Version::Latest } else { self.version() }),
             9..13 => Action::Propose(spill),
-            13..18 => Action::Approve(spill),
+            13..17 => Action::Approve(spill),
             _ => Action::Report(spill),
         }
     }
