@@ -240,6 +240,29 @@ pub fn admit(subject: &Subject, operation: &Operation, labels: &RegionLabels) ->
     }
 }
 
+/// Leave for a partition's own housekeeping, without a session: it reads what the partition's label dominates, and writes
+/// at that label alone, what its buckets' lifecycles say.
+#[derive(Debug, Clone)]
+pub struct Chore {
+    view: View,
+}
+
+impl Chore {
+    /// The housekeeping of one partition; nothing if the region does not hold the label.
+    #[must_use]
+    pub fn of(label: Label, labels: &RegionLabels) -> Option<Self> {
+        let visible: Vec<Label> = labels.held().iter().copied().filter(|held| held.is_dominated_by(label)).collect();
+        let own_first = visible.first() == Some(&label);
+        own_first.then(|| Self { view: View { labels: visible, session: label, account: None } })
+    }
+
+    /// What it reads, and where it writes.
+    #[must_use]
+    pub const fn view(&self) -> &View {
+        &self.view
+    }
+}
+
 /// Leave to read what a bucket's CORS rules at the floor say to a preflight, before anybody is known (docs/decisions).
 #[derive(Debug, Clone)]
 pub struct Preflight {

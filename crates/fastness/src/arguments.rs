@@ -72,6 +72,12 @@ pub struct Serve {
     /// Stop when standard input ends: whoever started the region has gone
     #[arg(long, hide = true)]
     pub with_parent: bool,
+    /// Seconds between two looks at what lifecycle rules say is due
+    #[arg(long, hide = true, env = "FASTNESS_LIFECYCLE_EVERY_S", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub lifecycle_every_s: Option<u64>,
+    /// For tests: judge what is due by a clock that is so many days ahead; object locks go by the true one
+    #[arg(long, hide = true, env = "FASTNESS_LIFECYCLE_AHEAD_DAYS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=36_500))]
+    pub lifecycle_ahead_days: u64,
 }
 
 /// Where the regions are.

@@ -2,8 +2,11 @@
 
 use crate::arguments::Serve;
 use crate::{place, say};
-use fastness_region::{Environment, Gate, RegionFolder, RegionService, Scrubber, ServeError, SystemEnvironment};
+use fastness_region::{
+    Environment, Gate, LifecycleClock, RegionFolder, RegionService, Scrubber, ServeError, SystemEnvironment,
+};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -27,11 +30,17 @@ pub async fn run(arguments: Serve) -> anyhow::Result<()> {
     let service = RegionService::at_domain(Gate::new(store, environment), config.domain.as_deref());
     let stop = stop_signal(arguments.with_parent)?;
     let upkeep = tokio::spawn(service.clone().keep_up(config.erase_within()));
+    let clock = LifecycleClock {
+        every: arguments.lifecycle_every_s.map_or(LifecycleClock::EVERY, Duration::from_secs),
+        ahead: Duration::from_secs(arguments.lifecycle_ahead_days * 86_400),
+    };
+    let lifecycle = tokio::spawn(service.clone().tend(clock));
     say::line("ready");
     // Upkeep ends before the store does: it is begun anew at the next start, wherever it is.
     let stop = async move {
         stop.await;
         upkeep.abort();
+        lifecycle.abort();
         // A scrubber cut off by the store's end would take that for damage.
         drop(scrubber);
     };

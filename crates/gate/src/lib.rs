@@ -12,6 +12,7 @@
 mod answer;
 mod authenticate;
 mod classification;
+mod lifecycle;
 mod opened;
 mod payload;
 mod perform;

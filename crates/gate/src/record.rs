@@ -133,7 +133,7 @@ pub(crate) fn by_the_region(time_ms: i64, label: String, operation: &str, made: 
     .encode()
 }
 
-fn blank(context: &Context) -> Entry {
+pub(crate) fn blank(context: &Context) -> Entry {
     Entry {
         time_ms: context.moment.now_ms,
         request: context.request,
@@ -156,7 +156,7 @@ fn resources(operation: &Operation) -> Vec<String> {
         None => String::new(),
     };
     let target = |way: &str, target: &ObjectTarget| {
-        format!("{way} {}/{}{}", target.bucket, plain_key(&target.key), version(&target.version))
+        format!("{way} {}/{}{}", target.bucket, plain_key(target.key.as_str()), version(&target.version))
     };
     // That somebody asked to get past governance is told, whether it came to that or not.
     let bypass = |asked: bool| if asked { " bypass-governance" } else { "" };
@@ -192,11 +192,11 @@ fn resources(operation: &Operation) -> Vec<String> {
             .iter()
             .map(|deletion| {
                 let bypass = bypass(*bypass_governance);
-                format!("write {bucket}/{}{}{bypass}", plain_key(&deletion.key), version(&deletion.version))
+                format!("write {bucket}/{}{}{bypass}", plain_key(deletion.key.as_str()), version(&deletion.version))
             })
             .collect(),
         Operation::CopyObject { source, bucket, key, .. } | Operation::UploadPartCopy { source, bucket, key, .. } => {
-            vec![target("read", &source.target), format!("write {bucket}/{}", plain_key(key))]
+            vec![target("read", &source.target), format!("write {bucket}/{}", plain_key(key.as_str()))]
         }
         Operation::TagUser { user, tags } => {
             // Quoted, so that a value never reads like another tag.
@@ -213,8 +213,8 @@ fn resources(operation: &Operation) -> Vec<String> {
 }
 
 /// A key as the ledger writes it: what could be taken for a version's name is percent-encoded.
-fn plain_key(key: &fastness_operation::ObjectKey) -> String {
-    key.as_str().replace('%', "%25").replace('?', "%3F")
+pub(crate) fn plain_key(key: &str) -> String {
+    key.replace('%', "%25").replace('?', "%3F")
 }
 
 fn plain(way: Way, resource: &Resource) -> String {
@@ -224,7 +224,7 @@ fn plain(way: Way, resource: &Resource) -> String {
     };
     match resource {
         Resource::Bucket(bucket) => format!("{way} {bucket}"),
-        Resource::Object(bucket, key) => format!("{way} {bucket}/{}", plain_key(key)),
+        Resource::Object(bucket, key) => format!("{way} {bucket}/{}", plain_key(key.as_str())),
         Resource::OwnBuckets => format!("{way} buckets"),
         Resource::User(Some(user)) => format!("{way} user/{user}"),
         Resource::User(None) => format!("{way} own user"),

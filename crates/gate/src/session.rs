@@ -14,6 +14,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub trait Environment: Send + Sync + Debug + 'static {
     /// The moment of one request; `key` is the access key that it claims, if any.
     fn moment(&self, key: Option<&AccessKeyId>) -> Moment;
+
+    /// The moment of a step of a partition's housekeeping; `label` is its marking.
+    fn chore(&self, label: &str) -> Moment {
+        let _ = label;
+        self.moment(None)
+    }
 }
 
 /// The system's clock and its generator.

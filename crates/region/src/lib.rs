@@ -2,6 +2,7 @@
 
 mod config;
 mod folder;
+mod lifecycle;
 mod scrub;
 mod server;
 mod service;
@@ -9,6 +10,7 @@ mod tracked;
 
 pub use config::{ConfigError, ErasureConfig, RegionConfig};
 pub use folder::{CheckStep, OperatorKey, RegionError, RegionFolder, try_lock_patiently};
+pub use lifecycle::LifecycleClock;
 pub use scrub::{ScrubConfig, Scrubber};
 pub use server::{ServeError, serve};
 pub use service::{HEALTH_PATH, RegionService};

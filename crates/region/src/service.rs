@@ -51,6 +51,19 @@ impl RegionService {
         self.gate.close();
     }
 
+    /// Does what is due by the buckets' lifecycles, until it is dropped.
+    pub async fn tend(self, clock: crate::LifecycleClock) {
+        crate::lifecycle::work(self.gate, clock).await;
+    }
+
+    /// Does what is due in one partition now, by a clock that is ahead of the true one; answers how much it was.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub async fn expire(&self, label: fastness_label::Label, ahead_ms: i64) -> Result<usize, fastness_store::Fault> {
+        self.gate.expire(label, ahead_ms).await
+    }
+
     /// Answers one request; `source` is where it came from.
     pub async fn call<B>(&self, request: Request<B>, source: String) -> Response<Body>
     where

@@ -112,6 +112,7 @@ fn query_is_known(method: &Method, level: Level, name: &str) -> bool {
             "acl",
             "cors",
             "encryption",
+            "lifecycle",
             "logging",
             "notification",
             "object-lock",
@@ -128,6 +129,7 @@ fn query_is_known(method: &Method, level: Level, name: &str) -> bool {
             "acl",
             "cors",
             "encryption",
+            "lifecycle",
             "logging",
             "notification",
             "object-lock",
@@ -138,7 +140,7 @@ fn query_is_known(method: &Method, level: Level, name: &str) -> bool {
             "tagging",
         ],
         ("DELETE", Level::Bucket) => {
-            &["cors", "encryption", "ownershipControls", "policy", "publicAccessBlock", "tagging"]
+            &["cors", "encryption", "lifecycle", "ownershipControls", "policy", "publicAccessBlock", "tagging"]
         }
         ("POST", Level::Bucket) => &["delete"],
         ("GET", Level::Object) => &[

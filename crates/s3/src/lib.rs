@@ -16,6 +16,7 @@ mod customer;
 mod destinations;
 mod error;
 mod host;
+mod lifecycle;
 mod listings;
 mod locks;
 mod objects;
@@ -260,6 +261,11 @@ operations! {
     put_bucket_policy PutBucketPolicyInput PutBucketPolicyOutput => policy::put;
     delete_bucket_policy DeleteBucketPolicyInput DeleteBucketPolicyOutput => policy::delete;
     get_bucket_policy_status GetBucketPolicyStatusInput GetBucketPolicyStatusOutput => policy::status;
+    get_bucket_lifecycle_configuration GetBucketLifecycleConfigurationInput GetBucketLifecycleConfigurationOutput
+        => lifecycle::get;
+    put_bucket_lifecycle_configuration PutBucketLifecycleConfigurationInput PutBucketLifecycleConfigurationOutput
+        => lifecycle::put;
+    delete_bucket_lifecycle DeleteBucketLifecycleInput DeleteBucketLifecycleOutput => lifecycle::delete;
     put_object PutObjectInput PutObjectOutput => objects::put;
     get_object GetObjectInput GetObjectOutput => objects::get;
     head_object HeadObjectInput HeadObjectOutput => objects::head;

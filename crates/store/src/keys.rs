@@ -1,6 +1,7 @@
 //! The catalog's row keys: byte strings whose order is the order of listings.
 
-use fastness_operation::{AccountNumber, ConfigurationKind};
+use fastness_decide::Bucket;
+use fastness_operation::{AccountNumber, BucketName, ConfigurationKind};
 
 /// Ends an escaped object key; sorts before every byte that may follow within a longer key.
 const END: [u8; 2] = [0, 0];
@@ -10,6 +11,13 @@ pub(crate) fn bucket(account: AccountNumber, name: &str) -> Vec<u8> {
     let mut key = account.as_u64().to_be_bytes().to_vec();
     key.extend_from_slice(name.as_bytes());
     key
+}
+
+/// The bucket of a row of [`bucket`].
+pub(crate) fn bucket_in(row: &[u8]) -> Option<Bucket> {
+    let (account, name) = row.split_first_chunk::<8>()?;
+    let account = format!("{:012}", u64::from_be_bytes(*account)).parse().ok()?;
+    Some(Bucket { account, name: BucketName::new(std::str::from_utf8(name).ok()?).ok()? })
 }
 
 /// `name, account`: finds whose buckets have a name.

@@ -195,7 +195,7 @@ fn check_read(conditions: &Conditions, info: &ObjectInfo) -> Result<(), Fault> {
 }
 
 /// Takes a version out of the session's partition; its content goes with it.
-fn remove_version(
+pub(crate) fn remove_version(
     turn: &mut Turn<'_>,
     (bucket, key): (u64, &ObjectKey),
     sequence: u64,
@@ -277,7 +277,7 @@ fn own_shown_id(own: &BucketRecord, record: &VersionRecord) -> Option<String> {
     }
 }
 
-fn latest_below(below: &Snapshot, bucket: &Bucket, key: &ObjectKey) -> Result<Option<VersionRecord>, Fault> {
+pub(crate) fn latest_below(below: &Snapshot, bucket: &Bucket, key: &ObjectKey) -> Result<Option<VersionRecord>, Fault> {
     match below.bucket(bucket)? {
         Some(found) => Ok(below.latest(&found, key.as_str())?.map(|found| found.record)),
         None => Ok(None),
@@ -353,7 +353,7 @@ pub(crate) fn put(
 
 /// DELETE without a version id: S3's rules within the session's partition, and a marker wherever a lower version
 /// would still show.
-fn delete_latest(
+pub(crate) fn delete_latest(
     turn: &mut Turn<'_>,
     below: &Snapshot,
     bucket: &Bucket,

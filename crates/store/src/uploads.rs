@@ -77,7 +77,7 @@ fn part_number(row: &[u8]) -> Result<u16, Fault> {
 }
 
 /// Removes an upload: its parts go, except the content that `keep` names by part number.
-fn drop_upload(turn: &mut Turn<'_>, row: &[u8], upload: u64, keep: &[u16]) -> Result<(), Fault> {
+pub(crate) fn drop_upload(turn: &mut Turn<'_>, row: &[u8], upload: u64, keep: &[u16]) -> Result<(), Fault> {
     for (number, part) in parts_of(turn, upload)? {
         turn.parts.remove(keys::part(upload, number).as_slice())?;
         if !keep.contains(&number) {

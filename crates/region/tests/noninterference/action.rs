@@ -27,6 +27,17 @@ pub const CONFIGURATIONS: [(&str, &str, &str); 11] = [
          </CORSRule></CORSConfiguration>",
     ),
     (
+        "lifecycle",
+        "<LifecycleConfiguration><Rule><ID>a</ID><Status>Enabled</Status><Filter/><Expiration><Days>1</Days></Expiration>\
+         <NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration>\
+         <AbortIncompleteMultipartUpload><DaysAfterInitiation>3</DaysAfterInitiation></AbortIncompleteMultipartUpload>\
+         </Rule></LifecycleConfiguration>",
+        "<LifecycleConfiguration><Rule><ID>b</ID><Status>Enabled</Status><Filter><Prefix>a/</Prefix></Filter>\
+         <Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration></Rule>\
+         <Rule><ID>c</ID><Status>Enabled</Status><Prefix>a</Prefix><Expiration><Date>2020-01-01T00:00:00Z</Date></Expiration>\
+         </Rule></LifecycleConfiguration>",
+    ),
+    (
         "publicAccessBlock",
         "<PublicAccessBlockConfiguration><BlockPublicPolicy>true</BlockPublicPolicy></PublicAccessBlockConfiguration>",
         "<PublicAccessBlockConfiguration/>",
@@ -136,6 +147,8 @@ pub enum Action {
     DeleteBucket(usize),
     GetVersioning(usize),
     PutVersioning(usize, &'static str),
+    /// No request: the housekeeping of the session's partition, by a clock so many days ahead.
+    Lifecycle(i64),
     /// What a browser asks before: without a signature.
     Preflight(usize, &'static str),
     /// Reads what a bucket is configured with; one of [`CONFIGURATIONS`].

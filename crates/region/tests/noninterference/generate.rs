@@ -230,15 +230,17 @@ impl Draw {
             11..14 => Action::DeleteBucket(bucket),
             14..16 => Action::GetVersioning(bucket),
             16..19 => Action::PutVersioning(bucket, self.one(&["Enabled", "Enabled", "Suspended"])),
-            19..24 => {
-                let kind = self.rng.random_range(0..CONFIGURATIONS.len());
+            19 => Action::Lifecycle(self.one(&[0, 2, 5])),
+            20..25 => {
+                // The lifecycle more often: it is what the housekeeping needs.
+                let kind = if self.chance(25) { 2 } else { self.rng.random_range(0..CONFIGURATIONS.len()) };
                 match self.rng.random_range(0..5) {
                     0 | 1 => Action::GetConfiguration(bucket, kind),
                     2 | 3 => Action::PutConfiguration(bucket, kind, self.chance(30)),
-                    _ => Action::DeleteConfiguration(bucket, self.rng.random_range(0..5)),
+                    _ => Action::DeleteConfiguration(bucket, self.rng.random_range(0..6)),
                 }
             }
-            24..40 => Action::Put(self.place(), self.content(session), self.write_condition()),
+            25..40 => Action::Put(self.place(), self.content(session), self.write_condition()),
             40..49 => {
                 let range = self.one(&["bytes=0-0", "bytes=-5", "bytes=100-", "bytes=5-2"]);
                 let range = self.chance(25).then_some(range);

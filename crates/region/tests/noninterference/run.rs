@@ -84,6 +84,11 @@ impl<'a> Play<'a> {
     }
 
     async fn step(&mut self, step: &Step) -> Answer {
+        if let Action::Lifecycle(days) = &step.action {
+            let label = self.template.label(SESSIONS[step.session].label);
+            // A label that the region does not hold has no partition.
+            return self.house.expire(label, *days).await;
+        }
         let rendered = step.action.render(&self.memories[step.session], &self.template.cast);
         let mut key = key_of(step.session, &self.template.cast, &self.memories);
         match &step.action {

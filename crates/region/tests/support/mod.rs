@@ -83,6 +83,14 @@ impl Environment for Counted {
         *count += 1;
         moment(key, *count)
     }
+
+    fn chore(&self, label: &str) -> Moment {
+        let who = format!("lifecycle {label}");
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(who.clone()).or_default();
+        *count += 1;
+        moment(&who, *count)
+    }
 }
 
 fn moment(who: &str, count: u64) -> Moment {
@@ -325,6 +333,12 @@ impl House {
     /// What the region does by itself, for as long as it is polled.
     pub async fn keep_up(&self, erase_within: std::time::Duration) {
         self.service.clone().keep_up(erase_within).await;
+    }
+
+    /// Does what lifecycles say is due at a label, by a clock so many days ahead; what was done, as an answer.
+    pub async fn expire(&self, label: Label, days: i64) -> Answer {
+        let done = self.service.expire(label, days * 86_400_000).await.unwrap();
+        Answer { status: 200, headers: Vec::new(), body: Bytes::from(done.to_string()) }
     }
 
     /// Sends a request, signed with a key, or unsigned.
