@@ -253,7 +253,7 @@ impl Chore {
     pub fn of(label: Label, labels: &RegionLabels) -> Option<Self> {
         let visible: Vec<Label> = labels.held().iter().copied().filter(|held| held.is_dominated_by(label)).collect();
         let own_first = visible.first() == Some(&label);
-        own_first.then(|| Self { view: View { labels: visible, session: label, account: None } })
+        own_first.then_some(Self { view: View { labels: visible, session: label, account: None } })
     }
 
     /// What it reads, and where it writes.
