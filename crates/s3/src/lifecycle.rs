@@ -59,7 +59,6 @@ fn wire_rule(rule: &LifecycleRule) -> dto::LifecycleRule {
             object_size_less_than: below,
             prefix: filter.prefix.clone(),
             tag: tags().next(),
-            ..Default::default()
         })
     };
     dto::LifecycleRule {
