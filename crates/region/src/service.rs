@@ -95,7 +95,7 @@ impl RegionService {
         let (parts, body) = request.into_parts();
         if parts.method == Method::OPTIONS {
             let context = self.gate.begin(None, source);
-            return fastness_s3::preflight(&self.gate, &context, &parts).await;
+            return self.s3.preflight(&context, parts).await;
         }
         let claim = signature::claim(&parts);
         let claimed = claim.as_ref().ok().and_then(Option::as_ref).map(|claim| claim.access_key_id.as_str());

@@ -92,7 +92,7 @@ fn allow(headers: &mut HeaderMap, rule: &CorsRule, origin: &str) {
 
 /// Answers a preflight. It carries no signature, so nobody is known: it is answered from what is published at the region's
 /// floor, and alike for every bucket that publishes nothing there, whether it exists or not.
-pub async fn preflight(gate: &Gate, context: &Context, parts: &Parts) -> Response<Body> {
+pub(crate) async fn preflight(gate: &Gate, context: &Context, parts: &Parts) -> Response<Body> {
     let request_id = context.request_id();
     let read = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let bucket = parts.uri.path().trim_start_matches('/').split('/').next().unwrap_or_default();

@@ -23,11 +23,10 @@ mod objects;
 mod policy;
 mod uploads;
 
-pub use cors::preflight;
 pub use error::error_response;
 
 use body::{Claims, Guarded};
-use fastness_gate::{Gate, Session};
+use fastness_gate::{Context, Gate, Session};
 use fastness_identity::signature::{self, Verified};
 use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE, RANGE};
 use http::request::Parts;
@@ -63,6 +62,12 @@ impl S3Front {
         builder.set_config(Arc::new(s3s::config::StaticConfigProvider::new(Arc::new(config))));
         let domains = host::Domains::new(gate.region(), domain);
         Self { gate, service: builder.build(), domains }
+    }
+
+    /// Answers a preflight, which carries no signature.
+    pub async fn preflight(&self, context: &Context, mut parts: Parts) -> Response<Body> {
+        self.domains.apply(&mut parts);
+        cors::preflight(&self.gate, context, &parts).await
     }
 
     /// Answers one authenticated request.

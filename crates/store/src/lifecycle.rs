@@ -91,8 +91,8 @@ fn takes(rule: &LifecycleRule, key: &str, record: &VersionRecord) -> bool {
 }
 
 fn is_locked(record: &VersionRecord, now_ms: i64) -> bool {
-    let lock = &record.extension.extras.lock;
-    lock.legal_hold || lock.retention.is_some_and(|retention| retention.until_ms > now_ms)
+    let lock = record.extension.extras.lock;
+    !lock.lets_go(now_ms, false)
 }
 
 /// What is due of one key's versions, newest first. `lower` says whether an object below shows where these are gone.
