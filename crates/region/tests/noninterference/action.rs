@@ -13,7 +13,7 @@ pub const KEYS: [&str; 4] = ["a", "a/b", "a/c", "z"];
 pub const USERS: [&str; 6] = ["new", "other", "third", "ana", "sid", "gwen"];
 
 /// Configurations of a bucket: the query, and two of them.
-pub const CONFIGURATIONS: [(&str, &str, &str); 11] = [
+pub const CONFIGURATIONS: [(&str, &str, &str); 12] = [
     (
         "tagging",
         "<Tagging><TagSet><Tag><Key>a</Key><Value>1</Value></Tag></TagSet></Tagging>",
