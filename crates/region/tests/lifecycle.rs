@@ -1,7 +1,6 @@
 //! The lifecycle, in process, by clocks that the test moves: what expires, when, and where.
 
 #![expect(
-    clippy::unwrap_used,
     clippy::indexing_slicing,
     reason = "helpers of tests stop the test; the lints except only functions that are tests themselves"
 )]
