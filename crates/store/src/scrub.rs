@@ -8,7 +8,7 @@
 use crate::catalog::{BUCKETS, CONFIGURATIONS, DIRECTORY, OwnedRow, PARTS, Rows, UPLOADS, VERSIONS};
 use crate::check::{Damage, Values};
 use crate::partition::Partition;
-use crate::records::{BucketRecord, PartRecord, Piece, Place, VersionRecord, decode};
+use crate::records::{BucketRecord, PartRecord, Piece, Place, UploadRecord, VersionRecord, decode};
 use crate::{Fault, Store, blobs, keys};
 use fastness_label::Label;
 use redb::ReadableTable;
@@ -57,7 +57,8 @@ impl Store {
     pub fn scrub(&self, label: Label, watch: &mut dyn ScrubWatch) -> Result<ScrubSums, Fault> {
         let partition = self.partition(label)?;
         let names = bucket_names(&partition)?;
-        let mut scrub = Scrub { partition, watch, names, sums: ScrubSums::default(), stopped: false };
+        let mut scrub =
+            Scrub { partition, watch, names, uploads: HashMap::new(), sums: ScrubSums::default(), stopped: false };
         scrub.rows(VERSIONS, |scrub, row, value| scrub.version(row, value));
         scrub.rows(PARTS, |scrub, row, value| scrub.part(row, value));
         for table in [UPLOADS, CONFIGURATIONS, DIRECTORY] {
@@ -85,6 +86,8 @@ struct Scrub<'w> {
     partition: Arc<Partition>,
     watch: &'w mut dyn ScrubWatch,
     names: HashMap<u64, String>,
+    /// Uploads, and whether their parts are sealed under their callers' keys.
+    uploads: HashMap<u64, bool>,
     sums: ScrubSums,
     stopped: bool,
 }
@@ -154,7 +157,8 @@ impl Scrub<'_> {
             return Ok(());
         };
         let resource = format!("{}?versionId={}", self.resource(row), record.id);
-        self.pieces(VERSIONS, (row, value), &object.pieces, &resource);
+        let callers_key = record.extension.customer.is_some();
+        self.pieces(VERSIONS, (row, value), (&object.pieces, callers_key), &resource);
         Ok(())
     }
 
@@ -162,21 +166,42 @@ impl Scrub<'_> {
         let record: PartRecord = decode(value)?;
         let number = row.last_chunk().map_or(0, |number| u16::from_be_bytes(*number));
         let pieces: Vec<Piece> = record.piece.into_iter().collect();
-        self.pieces(PARTS, (row, value), &pieces, &format!("part {number} of an upload"));
+        let upload = row.first_chunk().map(|id| u64::from_be_bytes(*id)).unwrap_or_default();
+        let callers_key = self.is_callers(upload)?;
+        self.pieces(PARTS, (row, value), (&pieces, callers_key), &format!("part {number} of an upload"));
         Ok(())
     }
 
-    fn pieces(&mut self, table: Rows, (row, value): (&[u8], &[u8]), pieces: &[Piece], resource: &str) {
+    /// Whether an upload's parts are sealed under its caller's key. Uploads are found by their keys, so what is known
+    /// of one is kept; a part whose upload is gone is gone, too.
+    fn is_callers(&mut self, upload: u64) -> Result<bool, Fault> {
+        if let Some(known) = self.uploads.get(&upload) {
+            return Ok(*known);
+        }
+        for row in self.partition.read()?.rows(UPLOADS)?.iter()? {
+            let record: UploadRecord = decode(row?.1.value())?;
+            self.uploads.insert(record.number, record.extension.customer.is_some());
+        }
+        Ok(*self.uploads.entry(upload).or_default())
+    }
+
+    fn pieces(
+        &mut self,
+        table: Rows,
+        (row, value): (&[u8], &[u8]),
+        (pieces, callers_key): (&[Piece], bool),
+        resource: &str,
+    ) {
         for piece in pieces {
             self.sums.values += 1;
             self.sums.bytes += piece.size;
-            if self.verify(piece).is_ok() || self.stopped {
+            if self.verify(piece, callers_key).is_ok() || self.stopped {
                 continue;
             }
             // Removed or replaced in the meantime, or damaged: a second look tells.
             match self.is_there(table, row, value) {
                 Ok(true) => {
-                    if let Err(damage) = self.verify(piece) {
+                    if let Err(damage) = self.verify(piece, callers_key) {
                         self.found(resource.to_owned(), damage.to_string());
                     }
                 }
@@ -190,7 +215,7 @@ impl Scrub<'_> {
         Ok(self.partition.read()?.rows(table)?.get(row)?.is_some_and(|guard| guard.value() == value))
     }
 
-    fn verify(&mut self, piece: &Piece) -> Result<(), Damage> {
+    fn verify(&mut self, piece: &Piece, callers_key: bool) -> Result<(), Damage> {
         let partition = Arc::clone(&self.partition);
         // Pinned, so that a value that is removed while it is read does not look like one that is damaged.
         let _pin = match piece.place {
@@ -203,7 +228,7 @@ impl Scrub<'_> {
         };
         let open = |id: &[u8; 16]| blobs::open(&partition, id).map_err(|fault| fault.to_string());
         Values { erasure: &partition.erasure, inline: &inline, open: &open }
-            .verify(piece, &mut |bytes| self.pace(bytes))
+            .verify(piece, callers_key, &mut |bytes| self.pace(bytes))
     }
 
     /// The ledger's rows: that they can be read; whether they chain is for the verifier.

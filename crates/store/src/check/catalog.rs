@@ -45,6 +45,10 @@ impl Held {
 struct Named {
     buckets: HashMap<u64, String>,
     uploads: HashMap<u64, String>,
+    /// Uploads whose parts are sealed under their caller's key.
+    callers_uploads: HashSet<u64>,
+    /// Values sealed under their callers' keys.
+    callers: u64,
     /// Files, with what each is of.
     blobs: HashMap<[u8; 16], String>,
     inline: HashSet<u64>,
@@ -119,6 +123,11 @@ impl Look<'_, '_, '_> {
         self.versions(&reading, &state)?;
         self.uploads(&reading, &state)?;
         self.parts(&reading)?;
+        if self.named.callers > 0 {
+            let text = format!("{} values are sealed under their callers' keys, too", self.named.callers);
+            let advice = "that they are there was checked; what is in them can be read by who has those keys";
+            self.visit.findings.note(text, advice);
+        }
         self.inline(&reading)?;
         self.doomed(&reading)?;
         self.directory(database, &reading, floor, held)?;
@@ -290,7 +299,8 @@ impl Look<'_, '_, '_> {
             if size != object.size {
                 look.wrong(format!("{name} should have {} bytes, its content has {size}", object.size), MALFORMED);
             }
-            object.pieces.iter().for_each(|piece| look.piece(reading, piece, &name));
+            let callers_key = record.extension.customer.is_some();
+            object.pieces.iter().for_each(|piece| look.piece(reading, (piece, callers_key), &name));
             Ok(())
         })
     }
@@ -309,6 +319,9 @@ impl Look<'_, '_, '_> {
                 if bucket.is_none_or(|id| !look.named.buckets.contains_key(&id)) {
                     look.wrong(format!("{name} belongs to no bucket"), MALFORMED);
                 }
+                if record.extension.customer.is_some() {
+                    look.named.callers_uploads.insert(record.number);
+                }
                 look.named.uploads.insert(record.number, name);
                 Ok(())
             },
@@ -326,13 +339,15 @@ impl Look<'_, '_, '_> {
             if record.piece.as_ref().map_or(0, |piece| piece.size) != record.size {
                 look.wrong(format!("{name} has not the length that it should have"), MALFORMED);
             }
-            record.piece.iter().for_each(|piece| look.piece(reading, piece, &name));
+            let callers_key = upload.is_some_and(|id| look.named.callers_uploads.contains(&id));
+            record.piece.iter().for_each(|piece| look.piece(reading, (piece, callers_key), &name));
             Ok(())
         })
     }
 
     /// A value, from its key to its last byte.
-    fn piece(&mut self, reading: &ReadTransaction, piece: &Piece, name: &str) {
+    fn piece(&mut self, reading: &ReadTransaction, (piece, callers_key): (&Piece, bool), name: &str) {
+        self.named.callers += u64::from(callers_key);
         let sums = &mut self.visit.sums;
         sums.bytes += piece.size;
         self.named.erasure.insert(piece.erasure);
@@ -356,7 +371,7 @@ impl Look<'_, '_, '_> {
         let values = Values { erasure: &self.erasure, inline: &inline, open: &open };
         let in_file = matches!(piece.place, Place::Blob(_));
         let progress = &mut self.visit.progress;
-        let verified = values.verify(piece, &mut |bytes| {
+        let verified = values.verify(piece, callers_key, &mut |bytes| {
             if in_file {
                 progress(bytes);
             }
