@@ -1,5 +1,6 @@
 """Spills: data found at a label too low for it. Contained at once, reported with every reader, erased by two officers."""
 
+import datetime
 import hashlib
 import json
 import threading
@@ -323,3 +324,38 @@ def test_copies_under_way_do_not_get_away(low):
     found = contain(cloud, f"{bucket}/k", "UNCLASSIFIED")
     assert keys(s3, bucket) == []
     assert {v["key"] for v in found["versions"]} == {"k", *made}
+
+
+def test_object_lock_yields_to_it_alone(office, name):
+    s3 = office.s3("secret-analyst-low")
+    where = {"LocationConstraint": s3.meta.region_name}
+    s3.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True, CreateBucketConfiguration=where)
+    until = datetime.datetime(2040, 1, 1, tzinfo=datetime.timezone.utc)
+    locked = put(s3, name, "k", b"locked", ObjectLockMode="COMPLIANCE", ObjectLockRetainUntilDate=until)["VersionId"]
+    with denied():
+        s3.delete_object(Bucket=name, Key="k", VersionId=locked)
+    found = contain(office, f"{name}/k", "UNCLASSIFIED")
+    assert [v["version_id"] for v in found["versions"]] == [locked]
+    assert erase(office, found["spill"], "UNCLASSIFIED")["state"] == "erased"
+    with missing("NoSuchVersion"):
+        get(s3, name, "k", VersionId=locked)
+
+
+def test_what_is_contained_survives_a_start_and_checks_out(new_cloud, name):
+    cloud = new_cloud().start()
+    officers_of(cloud, "secret", REGION, ["UNCLASSIFIED", "SECRET"])
+    s3 = cloud.s3("secret-analyst-low")
+    make_bucket(s3, name)
+    for key, body in {"small": b"x", "large": pattern(100_000), "gone": b"y", "kept": b"z"}.items():
+        put(s3, name, key, body)
+    found = {key: contain(cloud, f"{name}/{key}", "UNCLASSIFIED")["spill"] for key in ("small", "large", "gone")}
+    erase(cloud, found["gone"], "UNCLASSIFIED")
+    cloud.kill()
+    cloud.start()
+    assert keys(cloud.s3("secret-analyst-low"), name) == ["kept"]
+    assert report(cloud, found["large"])["state"] == "contained" and report(cloud, found["gone"])["state"] == "erased"
+    assert cloud.stop() == 0
+    done = cloud.fastness("check", cloud.data / "regions" / REGION, data=False, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    cloud.start()
+    assert erase(cloud, found["large"], "UNCLASSIFIED")["state"] == "erased"

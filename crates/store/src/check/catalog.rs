@@ -3,7 +3,8 @@
 use super::partition::Visit;
 use super::{Damage, RESTORE_PARTITION, RESTORE_VALUE, Values};
 use crate::catalog::{
-    BUCKET_NAMES, BUCKETS, CONFIGURATIONS, DIRECTORY, DOOMED, INLINE, LOG, NULLS, PARTS, Rows, STATE, UPLOADS, VERSIONS,
+    BUCKET_NAMES, BUCKETS, CONFIGURATIONS, CONTAINED, DIRECTORY, DOOMED, INLINE, LOG, NULLS, PARTS, Rows, STATE,
+    UPLOADS, VERSIONS,
 };
 use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::erasure::ErasureKeys;
@@ -11,6 +12,7 @@ use crate::fault::CauseOf;
 use crate::journal::Member;
 use crate::partition::catch_up;
 use crate::records::{BucketRecord, PartRecord, Piece, Place, State, UploadRecord, VersionRecord, decode};
+use crate::spill::ContainedRecord;
 use crate::{Fault, LogReader, blobs, directory, keys};
 use fastness_operation::AccessKeyId;
 use fastness_vault::PartitionKey;
@@ -128,6 +130,7 @@ impl Look<'_, '_, '_> {
             let advice = "that they are there was checked; what is in them can be read by who has those keys";
             self.visit.findings.note(text, advice);
         }
+        self.contained(&reading)?;
         self.inline(&reading)?;
         self.doomed(&reading)?;
         self.directory(database, &reading, floor, held)?;
@@ -341,6 +344,23 @@ impl Look<'_, '_, '_> {
             }
             let callers_key = upload.is_some_and(|id| look.named.callers_uploads.contains(&id));
             record.piece.iter().for_each(|piece| look.piece(reading, (piece, callers_key), &name));
+            Ok(())
+        })
+    }
+
+    /// What no session reads is there all the same.
+    fn contained(&mut self, reading: &ReadTransaction) -> Result<(), Fault> {
+        let name = |_: &Named, row: &[u8]| {
+            let spill = row.get(..32).unwrap_or(row);
+            format!("a contained version of the spill {}", String::from_utf8_lossy(spill))
+        };
+        self.each(reading, CONTAINED, name, |look, row, value| {
+            let contained: ContainedRecord = decode(value)?;
+            let record: VersionRecord = decode(&contained.version)?;
+            let name = name(&look.named, row);
+            let pieces = record.object.iter().flat_map(|object| &object.pieces);
+            let callers_key = record.extension.customer.is_some();
+            pieces.for_each(|piece| look.piece(reading, (piece, callers_key), &name));
             Ok(())
         })
     }
