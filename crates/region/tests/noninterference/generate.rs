@@ -21,7 +21,7 @@ pub struct Step {
 const MARKINGS: [&str; 9] = [U, REL, S, TS, SI, TK, TOP, "SECERT", "CONFIDENTIAL"];
 
 /// The number of object lock among the configurations.
-const LOCK: usize = 8;
+const LOCK: usize = 9;
 
 struct Draw {
     rng: StdRng,
