@@ -221,7 +221,7 @@ fn a_catalog_that_was_cut_off_is_refused() {
         match try_everything(&holding(&bytes[..place_of(kept as u64) as usize]), &key) {
             Ok(found) => assert!(found == whole, "{kept} of {blocks} blocks"),
             Err(error) => {
-                let says_so = ["damaged", "orrupted", "UnexpectedEof"].iter().any(|word| error.contains(word));
+                let says_so = ["amaged", "orrupted", "UnexpectedEof"].iter().any(|word| error.contains(word));
                 assert!(says_so, "{kept} of {blocks} blocks: {error}");
             }
         }
