@@ -83,6 +83,7 @@ LIMITS = [
     ("PutBucketOwnershipControls", "BucketOwnerEnforced alone"),
     ("PutBucketAcl", "only what says that the owner has full control"),
     ("PutObjectAcl", "the same"),
+    ("PutBucketLifecycleConfiguration", "no transitions to other storage classes"),
     ("PutBucketEncryption", "AES256 alone, which always holds"),
     ("PutBucketNotificationConfiguration", "kept; nothing is delivered yet"),
     ("PutBucketLogging", "kept; nothing is delivered yet"),
