@@ -21,8 +21,7 @@ use arguments::{Arguments, Command};
 use clap::{CommandFactory, Parser};
 use std::process::ExitCode;
 
-/// A request allocates some two hundred times, mostly small and across threads: measured in
-/// `docs/measurements/2026-11-22-profiles.md`.
+/// A request allocates often, mostly small and across threads: a profile gave a seventh of its time to the system's own.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -59,7 +58,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// Threads for work with the disk, at most. Each keeps buffers of its own between two steps, so that without a bound
-/// many readers at once hold a gigabyte (`docs/measurements/2026-11-22-memory.md`).
+/// many readers at once hold a gigabyte (`cargo xtask bench memory`).
 const DISK_THREADS_MAX: usize = 48;
 
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {

@@ -2,7 +2,7 @@
 //!
 //! One MD5 is a chain of dependent steps and fills a core at 0.4–0.7 GB/s, less than everything else that is done to a
 //! value taken together. Values that arrive at the same time are independent, so their steps share the lanes of the
-//! processor's vectors: eight at once cost as much as one (`docs/measurements/2026-11-22-md5.md`). A value runs a few
+//! processor's vectors: eight at once cost as much as one (`cargo xtask bench md5`). A value runs a few
 //! steps ahead of its hash, so that the thread can wait a moment until all values under way have something to hash.
 //! Each partition has its own thread: no queue is shared between labels. Nothing is protected by an MD5.
 
