@@ -20,8 +20,14 @@ pub struct Step {
 
 const MARKINGS: [&str; 9] = [U, REL, S, TS, SI, TK, TOP, "SECERT", "CONFIDENTIAL"];
 
+/// A worker and two officers of one account at one label.
+const WRITER: usize = 2;
+const OFFICERS: [usize; 2] = [15, 16];
+
 /// The number of object lock among the configurations.
-const LOCK: usize = 9;
+fn lock() -> usize {
+    CONFIGURATIONS.iter().position(|(name, ..)| *name == "object-lock").unwrap()
+}
 
 struct Draw {
     rng: StdRng,
@@ -70,6 +76,9 @@ pub fn history(seed: u64) -> Vec<Step> {
         let session = if draw.chance(75) { draw.worker(&taking) } else { draw.one(&taking) };
         if SESSIONS[session].role == Role::Worker && draw.chance(6) {
             plans.extend(draw.plan(session).into_iter().map(|action| (session, action)));
+        }
+        if session == OFFICERS[0] && draw.chance(30) {
+            plans.extend(draw.spill_plan());
         }
         let action = draw.action(session);
         steps.push(Step { session, action });
@@ -310,10 +319,11 @@ impl Draw {
             let mode = self.one(&["GOVERNANCE", "COMPLIANCE"]);
             return vec![
                 Action::PutVersioning(at.0, "Enabled"),
-                Action::PutConfiguration(at.0, LOCK, self.chance(30)),
+                Action::PutConfiguration(at.0, lock(), self.chance(30)),
                 Action::Put(at, put, Condition::None),
                 Action::Retain(at, Version::Latest, Some((mode, 9_999)), false),
                 Action::GetLock(at, Version::Latest, "retention"),
+                Action::Hold(at, Version::Latest, "ON"),
                 Action::Delete(at, Version::Seen(LAST), Condition::None),
             ];
         }
@@ -323,6 +333,20 @@ impl Draw {
             Action::Copy { from: at, version: self.version(), to, replace: true, condition: Condition::None },
             Action::Get(to, self.version(), None, Condition::None),
             Action::Delete(at, Version::Seen(LAST), Condition::None),
+        ]
+    }
+
+    /// A spill from its writing to the second officer's word.
+    fn spill_plan(&mut self) -> Vec<(usize, Action)> {
+        let at = self.place();
+        let put = Content { digest: Digest::None, classification: None, ..self.content(WRITER) };
+        let [first, second] = OFFICERS;
+        vec![
+            (WRITER, Action::Put(at, put, Condition::None)),
+            (first, Action::Contain(at, Version::Latest)),
+            (second, Action::Report(LAST)),
+            (first, Action::Propose(LAST)),
+            (second, Action::Approve(LAST)),
         ]
     }
 
@@ -394,9 +418,9 @@ impl Draw {
     fn spills(&mut self) -> Action {
         let spill = if self.chance(70) { LAST } else { self.number() };
         match self.rng.random_range(0..20) {
-            0..9 => Action::Contain(self.place(), if self.chance(70) { Version::Latest } else { self.version() }),
-            9..13 => Action::Propose(spill),
-            13..17 => Action::Approve(spill),
+            0..7 => Action::Contain(self.place(), if self.chance(70) { Version::Latest } else { self.version() }),
+            7..11 => Action::Propose(spill),
+            11..17 => Action::Approve(spill),
             _ => Action::Report(spill),
         }
     }
