@@ -43,6 +43,7 @@ fn made() -> &'static Made {
         let template = Template::make().after(&requests.join("\n%%\n"));
         let mut files = Vec::new();
         find(&template.disk(), "", &mut files);
+        in_order(&template.disk(), &mut files);
         Made { template, files }
     })
 }
@@ -56,6 +57,21 @@ fn find(disk: &MemoryDisk, folder: &str, files: &mut Vec<String>) {
             find(disk, &path, files);
         }
     }
+}
+
+/// Puts the partitions in the order of the map: by their names, which are chance, an input would change another file in
+/// each process, and what was found could not be found again.
+fn in_order(disk: &MemoryDisk, files: &mut [String]) {
+    let file = sure(disk.open("region.sealed", OpenMode::Read));
+    let mut sealed = vec![0; usize::try_from(sure(file.len())).unwrap_or_default()];
+    sure(file.read_exact_at(0, &mut sealed));
+    let map = sure(RootKey::from_bytes(&[9; 32]).open("region map", &sealed));
+    let place = |folder: &str| map.windows(folder.len().max(1)).position(|part| part == folder.as_bytes());
+    files.sort_by_cached_key(|path| {
+        let mut names = path.splitn(3, '/').map(str::to_owned);
+        let (first, second, rest) = (names.next(), names.next(), names.next());
+        (first, second.as_deref().and_then(place), second.filter(|_| rest.is_none()), rest)
+    });
 }
 
 /// Changes of eight bytes: which file, what is done, where (in 4,096ths of its length, and bytes), and bytes to write.

@@ -3,6 +3,7 @@
 //! Oracle: what was sealed opens as it was; what was changed in one bit, or is asked for at another place, never opens.
 
 use crate::sure;
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use fastness_vault::{
     ErasureKey, FileSeal, FrameCipher, FramePlace, PAGE_OVERHEAD, PageCipher, PartitionKey, RootKey, RootSeal, TAG_LEN,
     ValueKey, WRAPPED_KEY_LEN,
@@ -26,7 +27,8 @@ fn keys() -> &'static Keys {
     KEYS.get_or_init(|| {
         let (partition, value) = (sure(PartitionKey::generate()), sure(ValueKey::generate()));
         let (frames, pages) = (sure(value.frames()), sure(partition.pages("catalog")));
-        let root = RootKey::from_bytes(&[3; 32]);
+        // A key of each process's own: an input that one process saw sealed is nothing to the next.
+        let root = sure(RootKey::generate());
         Keys { root, erasure: sure(ErasureKey::generate()), frames, pages, partition, value }
     })
 }
@@ -40,7 +42,7 @@ pub(crate) fn run(data: &[u8]) {
     let check = |sealed: Vec<u8>, open: &dyn Fn(&[u8]) -> Option<Vec<u8>>| {
         let changed = edited(&sealed, edits);
         let opened = open(&changed);
-        if changed == sealed && same_place {
+        if is_same(&changed, &sealed) && same_place {
             assert_eq!(opened.as_deref(), Some(plain), "what was sealed does not open");
         } else {
             assert_eq!(opened, None, "what was not sealed so opens");
@@ -95,6 +97,12 @@ pub(crate) fn run(data: &[u8]) {
         }
         _ => root_file(rest, edits),
     }
+}
+
+/// Compared where libFuzzer does not look on: it puts what it sees compared into later inputs, and would have text that
+/// was sealed stand for text that nobody sealed.
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    verify_slices_are_equal(one, other).is_ok()
 }
 
 fn frame(place: u8) -> FramePlace {

@@ -118,6 +118,27 @@ impl RegionMap {
     }
 }
 
+/// The partitions of a region that is not open yet. If another one does not open, their writers end: each holds its
+/// partition, and would wait for work for as long as the process lives.
+struct Opening(Vec<Arc<Partition>>);
+
+impl Opening {
+    fn add(&mut self, partition: Arc<Partition>) -> Arc<Partition> {
+        self.0.push(Arc::clone(&partition));
+        partition
+    }
+
+    fn done(mut self) -> Vec<Arc<Partition>> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|partition| partition.close());
+    }
+}
+
 fn label(policy: &Policy, text: &str) -> Result<Label, Fault> {
     policy.label(text).map_err(|error| Fault::failed("the region's setup", error))
 }
@@ -210,15 +231,15 @@ impl Store {
         }
         let (floor, ceiling) = (label(&policy, &map.setup.floor)?, label(&policy, &map.setup.ceiling)?);
         let journal = Journal::open(Arc::clone(&disk), Arc::clone(&root))?;
-        let floor_partition = map.open_partition(&policy, floor, &journal, &chain, Stage::Made)?;
+        let mut opening = Opening(Vec::new());
+        let floor_partition = opening.add(map.open_partition(&policy, floor, &journal, &chain, Stage::Made)?);
         let held = directory::held_labels(&floor_partition, &policy)?;
         let labels = RegionLabels::new(&policy, floor, ceiling, held);
-        let mut partitions = vec![floor_partition];
         for held in labels.held().iter().filter(|label| **label != floor) {
-            partitions.push(map.open_partition(&policy, *held, &journal, &chain, Stage::Made)?);
+            opening.add(map.open_partition(&policy, *held, &journal, &chain, Stage::Made)?);
         }
         journal.recovered()?;
-        let open = OpenPartitions { labels: Arc::new(labels), partitions };
+        let open = OpenPartitions { labels: Arc::new(labels), partitions: opening.done() };
         let inner =
             Inner { disk, root, journal, policy, chain, map: Mutex::new(map), open: RwLock::new(Arc::new(open)) };
         Ok(Self { inner: Arc::new(inner) })
@@ -258,5 +279,49 @@ impl Store {
     #[must_use]
     pub fn setup(&self) -> RegionSetup {
         self.inner.map.lock().unwrap_or_else(PoisonError::into_inner).setup.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::MemoryDisk;
+
+    struct NoChain;
+
+    impl Chain for NoChain {
+        fn link(&self, _: &[u8; 32], _: u64, _: &[u8]) -> [u8; 32] {
+            [0; 32]
+        }
+    }
+
+    #[tokio::test]
+    async fn a_region_that_does_not_open_leaves_no_writers() {
+        let disk = MemoryDisk::new();
+        let root = || RootKey::from_bytes(&[3; 32]);
+        let setup = RegionSetup {
+            name: "r".to_owned(),
+            floor: "UNCLASSIFIED".to_owned(),
+            ceiling: "TOP SECRET".to_owned(),
+            labels: vec!["SECRET".to_owned()],
+        };
+        let chain: Arc<dyn Chain> = Arc::new(NoChain);
+        let handle = || Arc::clone(&chain);
+        let first = |_: &mut dyn DirectoryChange| Ok(());
+        let made = Store::create(Arc::new(disk.clone()), root(), Policy::us(), setup, handle(), first, vec![1]).await;
+        drop(made.unwrap());
+        assert_eq!(Arc::strong_count(&chain), 1);
+        let map = RegionMap::read(&disk, &root()).unwrap();
+        for entry in &map.partitions {
+            // Whichever is cut off, the writers of those that were opened before it end.
+            let damaged = disk.crash(0);
+            let catalog = format!("partitions/{}/catalog", entry.folder);
+            damaged.open(&catalog, OpenMode::ReadWriteCreate).unwrap().set_len(0).unwrap();
+            assert!(Store::open(Arc::new(damaged), root(), Policy::us(), handle()).is_err(), "{}", entry.label);
+            // Every writer's thread holds the chain.
+            assert_eq!(Arc::strong_count(&chain), 1, "{}", entry.label);
+        }
+        drop(Store::open(Arc::new(disk), root(), Policy::us(), handle()).unwrap());
+        assert_eq!(Arc::strong_count(&chain), 1);
     }
 }
