@@ -163,6 +163,8 @@ def test_stop_finishes_quickly_with_open_connections(fresh_cloud):
 def test_port_in_use(new_cloud, n):
     cloud = new_cloud()
     with socket.socket() as taken:
+        # Connections of an earlier test may still wait at the port for their last packets.
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("127.0.0.1", cloud.base + n))
         taken.listen()
         assert str(cloud.base + n) in up(cloud.data, cloud.base)
