@@ -27,7 +27,7 @@ def reports(*kinds):
 AREAS = {
     "Buckets": ["CreateBucket", "HeadBucket", "ListBuckets", "GetBucketLocation", "DeleteBucket", "ListDirectoryBuckets", "CreateSession"],
     "Objects": [
-        "PutObject", "GetObject", "HeadObject", "GetObjectAttributes", "CopyObject", "DeleteObject", "DeleteObjects", "RenameObject",
+        "PutObject", "PostObject", "GetObject", "HeadObject", "GetObjectAttributes", "CopyObject", "DeleteObject", "DeleteObjects", "RenameObject",
         "RestoreObject", "SelectObjectContent", "GetObjectTorrent", "WriteGetObjectResponse",
     ],
     "Listings": ["ListObjectsV2", "ListObjects", "ListObjectVersions"],
@@ -77,6 +77,7 @@ AREAS = {
 LIMITS = [
     ("CreateBucket", "in the region's own place"),
     ("PutObject", "storage class STANDARD; `If-Match` and `If-None-Match`"),
+    ("PostObject", "forms signed with Signature Version 4"),
     ("CopyObject", "within the region"),
     ("PutBucketVersioning", "no MFA delete"),
     ("PutBucketPolicy", "actions to accounts and users; no conditions, no `NotPrincipal`, `NotAction`, `NotResource`"),
@@ -95,6 +96,10 @@ LIMITS = [
 PLAINEST = {
     "ObjectOwnership": "BucketOwnerEnforced", "Payer": "BucketOwner", "BucketAccelerateStatus": "Suspended", "ServerSideEncryption": "AES256",
 }
+
+
+# What botocore has no shape for: browsers' forms.
+BEYOND = ["PostObject"]
 
 
 def model():

@@ -1,4 +1,4 @@
-"""The README's table of S3's operations says what a region answers: each operation that botocore knows is called.
+"""The README's table of S3's operations says what a region answers: each operation that botocore knows is called, and a form posted.
 
 `--bless` writes the table anew.
 """
@@ -9,7 +9,8 @@ import uuid
 import pytest
 
 from cloud import ROOT, make_bucket, put
-from operations import AREAS, BEGIN, END, answers, model, probe_client, table
+from forms import post, sign
+from operations import AREAS, BEGIN, BEYOND, END, answers, model, probe_client, table
 
 README = ROOT / "README.md"
 
@@ -28,12 +29,15 @@ def found(cloud):
         bucket = make_bucket(s3, f"o-{uuid.uuid4().hex}")
         put(s3, bucket, "k", b"x")
         out[name] = answers(client, name, {"Bucket": bucket, "Key": "k", "CopySource": f"{bucket}/k"})
+    bucket = make_bucket(s3, f"o-{uuid.uuid4().hex}")
+    form = post(*sign(s3, bucket, "k"))
+    out["PostObject"] = form.status, form.code
     return out
 
 
 def test_every_operation_has_its_area():
     listed = [name for names in AREAS.values() for name in names]
-    assert sorted(listed) == sorted(model().operation_names)
+    assert sorted(listed) == sorted([*model().operation_names, *BEYOND])
 
 
 def test_what_is_not_offered_says_so(found):

@@ -4,7 +4,7 @@ use crate::opened::Opened;
 use crate::record::Draft;
 use crate::{Context, Gate, Reason, Session};
 use fastness_decide::Lookup;
-use fastness_identity::signature::{Claim, Expected, SignatureError, Verified};
+use fastness_identity::signature::{Claim, Expected, PostedClaim, Scope, SignatureError, SigningKey, Verified};
 use fastness_identity::{SessionError, Subject};
 use fastness_operation::AccessKeyId;
 use http::request::Parts;
@@ -52,9 +52,35 @@ impl Gate {
         parts: &Parts,
         body_hash: Option<[u8; 32]>,
     ) -> Result<(Session, Verified), Unauthenticated> {
-        match self.open_session(claim, parts, body_hash) {
+        let opened = self.open_session(&claim.access_key_id, &claim.scope.service, |key, expected| {
+            claim.verify_with(parts, key, expected, body_hash)
+        });
+        self.begin_session(context, &claim.access_key_id, opened).await
+    }
+
+    /// The same for a form that a browser posted.
+    ///
+    /// # Errors
+    /// As [`Gate::authenticate`].
+    pub async fn authenticate_posted(
+        &self,
+        context: Context,
+        claim: &PostedClaim,
+    ) -> Result<(Session, Verified), Unauthenticated> {
+        let verify = |key: &dyn Fn(&Scope) -> SigningKey, expected: &Expected<'_>| claim.verify_with(key, expected);
+        let opened = self.open_session(&claim.access_key_id, &claim.scope.service, verify);
+        self.begin_session(context, &claim.access_key_id, opened).await
+    }
+
+    async fn begin_session(
+        &self,
+        context: Context,
+        claimed: &str,
+        opened: Result<(Arc<Subject>, Verified), Unauthenticated>,
+    ) -> Result<(Session, Verified), Unauthenticated> {
+        match opened {
             Ok((subject, verified)) => Ok((Session::new(subject, context), verified)),
-            Err(refusal) => Err(self.turn_away(&context, Some(&claim.access_key_id), refusal).await),
+            Err(refusal) => Err(self.turn_away(&context, Some(claimed), refusal).await),
         }
     }
 
@@ -74,21 +100,21 @@ impl Gate {
         refusal
     }
 
+    /// `verify` checks the signature with the signing key of a scope.
     fn open_session(
         &self,
-        claim: &Claim,
-        parts: &Parts,
-        body_hash: Option<[u8; 32]>,
+        access_key_id: &str,
+        service: &str,
+        verify: impl FnOnce(&dyn Fn(&Scope) -> SigningKey, &Expected<'_>) -> Result<Verified, SignatureError>,
     ) -> Result<(Arc<Subject>, Verified), Unauthenticated> {
         let unknown = || {
-            let service = claim.scope.service.as_str();
             let (code, message) = match service {
                 "s3" => ("InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."),
                 _ => ("InvalidClientTokenId", "The security token included in the request is invalid."),
             };
             Unauthenticated { code, status: 403, message: message.to_owned() }
         };
-        let id = AccessKeyId::new(claim.access_key_id.as_str()).map_err(|_| unknown())?;
+        let id = AccessKeyId::new(access_key_id).map_err(|_| unknown())?;
         let failed = |fault: fastness_store::Fault| {
             tracing::error!(%fault, "a credential could not be read");
             internal()
@@ -97,12 +123,12 @@ impl Gate {
         // Before the directory is read: what changes meanwhile makes what is kept here void.
         let epoch = self.store.directory_epoch().map_err(failed)?;
         if let Some(opened) = self.opened.find(&id, epoch) {
-            let verified = claim.verify_with(parts, |scope| opened.signing(scope), &expected, body_hash)?;
+            let verified = verify(&|scope| opened.signing(scope), &expected)?;
             return Ok((opened.subject(), verified));
         }
         let found = self.store.credential(&Lookup::credential(id)).map_err(failed)?;
         let (key, user) = found.ok_or_else(unknown)?;
-        let verified = claim.verify(parts, key.secret.reveal(), &expected, body_hash)?;
+        let verified = verify(&|scope| SigningKey::derive(key.secret.reveal(), scope), &expected)?;
         let subject = Subject::open(self.store.policy(), &self.store.labels(), &key, user.as_ref()).map_err(
             |error| match error {
                 // As AWS: a key that was switched off, or whose user is gone, is no key.

@@ -5,7 +5,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use fastness_gate::{Context, Gate, Unauthenticated};
 use fastness_identity::signature::{self, Claim};
-use fastness_s3::S3Front;
+use fastness_s3::{Form, S3Front};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, Limited};
@@ -98,6 +98,9 @@ impl RegionService {
             return self.s3.preflight(&context, parts).await;
         }
         let claim = signature::claim(&parts);
+        if matches!(claim, Ok(None)) && fastness_s3::is_form(&parts) {
+            return Box::pin(self.answer_form(parts, body, source)).await;
+        }
         let claimed = claim.as_ref().ok().and_then(Option::as_ref).map(|claim| claim.access_key_id.as_str());
         let context = self.gate.begin(claimed, source);
         match claim {
@@ -123,6 +126,40 @@ impl RegionService {
             // On the heap, as what comes before is small and this is not: a request's future is moved more than once.
             Ok((session, verified)) => Box::pin(self.s3.handle(session, verified, parts, body)).await,
             Err(refusal) => fastness_s3::error_response(&request_id, refusal.code, refusal.status, &refusal.message),
+        }
+    }
+
+    /// A form that a browser posts to S3: who signed it stands in its fields, in front of its file.
+    async fn answer_form<B>(&self, parts: Parts, body: B, source: String) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let read = tokio::time::timeout(SMALL_BODY_TIME_MAX, Form::read(&parts, body)).await.unwrap_or_else(|_| {
+            let message =
+                "Your socket connection to the server was not read from or written to within the timeout period.";
+            Err(Unauthenticated { code: "RequestTimeout", status: 400, message: message.to_owned() })
+        });
+        let claimed = read.and_then(|form| match form.claim() {
+            Ok(Some(claim)) if claim.scope.service == "s3" => Ok((form, claim)),
+            Ok(Some(_)) => {
+                let message = "the form's credential is for another service than s3".to_owned();
+                Err(Unauthenticated { code: "InvalidArgument", status: 400, message })
+            }
+            Ok(None) => Err(anonymous(&parts)),
+            Err(error) => Err(error.into()),
+        });
+        let key = claimed.as_ref().ok().map(|(_, claim)| claim.access_key_id.as_str());
+        let context = self.gate.begin(key, source);
+        let request_id = context.request_id();
+        match claimed {
+            Ok((form, claim)) => match self.gate.authenticate_posted(context, &claim).await {
+                Ok((session, verified)) => self.s3.handle_form(session, verified, parts, form).await,
+                Err(refusal) => {
+                    fastness_s3::error_response(&request_id, refusal.code, refusal.status, &refusal.message)
+                }
+            },
+            Err(refusal) => self.turn_away(&context, None, "s3", refusal).await,
         }
     }
 

@@ -4,13 +4,13 @@
 use crate::convert::algorithm;
 use fastness_operation::ChecksumAlgorithm;
 use http::Method;
-use http::header::{self, HeaderName};
+use http::header::HeaderName;
 use http::request::Parts;
 
 /// Why a request is not taken: AWS's code, its status, a text.
 pub(crate) type Unfit = (&'static str, u16, String);
 
-fn not_offered(what: &str) -> Unfit {
+pub(crate) fn not_offered(what: &str) -> Unfit {
     let what: String = what.chars().take(80).collect();
     ("NotImplemented", 501, format!("`{what}` asks for something that is not offered here; README lists what is"))
 }
@@ -39,11 +39,9 @@ pub(crate) fn is_object(parts: &Parts) -> bool {
 /// Checks method, query and headers before the library sees them.
 pub(crate) fn check(parts: &Parts) -> Result<(), Unfit> {
     let level = level(parts.uri.path());
-    let is_form = parts.headers.get(header::CONTENT_TYPE).is_some_and(|value| {
-        value.as_bytes().get(..19).is_some_and(|head| head.eq_ignore_ascii_case(b"multipart/form-data"))
-    });
-    if parts.method == Method::POST && is_form {
-        return Err(not_offered("POST of a form"));
+    // Its signature is in its body, or it has none.
+    if crate::form::is_form(parts) {
+        return Err(not_offered("POST of a form with a signature in its head"));
     }
     let names = query_names(parts);
     for name in &names {

@@ -33,6 +33,12 @@ impl std::error::Error for Wrong {}
 
 impl From<BodyError> for Wrong {
     fn from(error: BodyError) -> Self {
+        // What a form's file is ended by is in the form that its client expects already.
+        if let BodyError::Transport(source) = &error
+            && let Some(wrong) = source.downcast_ref::<Self>()
+        {
+            return wrong.clone();
+        }
         Self { code: error.code(), status: error.status(), message: error.to_string() }
     }
 }

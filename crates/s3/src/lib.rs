@@ -15,6 +15,7 @@ mod cors;
 mod customer;
 mod destinations;
 mod error;
+mod form;
 mod host;
 mod lifecycle;
 mod listings;
@@ -24,6 +25,7 @@ mod policy;
 mod uploads;
 
 pub use error::error_response;
+pub use form::{Form, is_form};
 
 use body::{Claims, Guarded};
 use fastness_gate::{Context, Gate, Session};
@@ -70,6 +72,27 @@ impl S3Front {
         cors::preflight(&self.gate, context, &parts).await
     }
 
+    /// Answers one form that a browser posted, once its signature was checked: stores its file.
+    pub async fn handle_form(
+        &self,
+        session: Session,
+        verified: Verified,
+        mut parts: Parts,
+        form: Form,
+    ) -> Response<Body> {
+        self.domains.apply(&mut parts);
+        match form.into_put(&parts, session.context().moment.now_ms) {
+            Ok((put, file, success)) => {
+                success.answer(Box::pin(self.perform(session, verified, put, file, &parts.method)).await)
+            }
+            Err((code, status, message)) => {
+                let what = format!("{} {}", parts.method, parts.uri.path());
+                self.gate.refuse_malformed(&session, &what, code).await;
+                error_response(&session.context().request_id(), code, status, &message)
+            }
+        }
+    }
+
     /// Answers one authenticated request.
     pub async fn handle<B>(&self, session: Session, verified: Verified, mut parts: Parts, body: B) -> Response<Body>
     where
@@ -77,11 +100,27 @@ impl S3Front {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         self.domains.apply(&mut parts);
+        let method = parts.method.clone();
+        self.perform(session, verified, parts, body, &method).await
+    }
+
+    /// `method` is the one on the wire, which a page of another origin has to be allowed.
+    async fn perform<B>(
+        &self,
+        session: Session,
+        verified: Verified,
+        mut parts: Parts,
+        body: B,
+        method: &http::Method,
+    ) -> Response<Body>
+    where
+        B: http_body::Body<Data = bytes::Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let request_id = session.context().request_id();
         let what = format!("{} {}", parts.method, parts.uri.path());
         let session = Arc::new(session);
         let origin = parts.headers.get(http::header::ORIGIN).and_then(|origin| origin.to_str().ok()).map(str::to_owned);
-        let method = parts.method.clone();
         if origin.is_some() {
             session.mark_cross_origin();
         }

@@ -33,6 +33,9 @@ pub enum SignatureError {
     /// The query parameters of a presigned address are not as they should be.
     #[error("the query-string authorization is malformed: {0}")]
     QueryMalformed(&'static str),
+    /// What a form says of its signature is not as it should be.
+    #[error("the form's authorization is malformed: {0}")]
+    FormMalformed(&'static str),
     /// The scope names another region.
     #[error("the credential is for the region `{given}`, and this is `{expected}`")]
     WrongRegion {
@@ -102,7 +105,7 @@ impl SignatureError {
             | Self::WrongRegion { presigned: true, .. }
             | Self::WrongService { presigned: true, .. }
             | Self::WrongDate { presigned: true } => "AuthorizationQueryParametersError",
-            Self::TwoMechanisms | Self::ContentSha256Malformed => "InvalidArgument",
+            Self::TwoMechanisms | Self::ContentSha256Malformed | Self::FormMalformed(_) => "InvalidArgument",
             Self::UnsupportedMechanism | Self::Request(_) => "InvalidRequest",
             Self::SecurityToken => "InvalidToken",
             Self::SecurityHeaderMissing(_) => "MissingSecurityHeader",

@@ -15,7 +15,8 @@
 //! - `x-amz-*` headers outside the signature: someone on the way could have added them.
 //! - Presigned addresses that live longer than seven days.
 //!
-//! Browser form uploads carry their signature inside the body. To [`claim`] they are anonymous.
+//! Browser form uploads carry their signature inside the body. To [`claim`] they are anonymous; a caller that takes
+//! them reads the form and asks [`PostedClaim`].
 //!
 //! INVARIANT: nothing here panics, and no memory grows with the body. Bytes of a chunk are handed out
 //! before that chunk's signature is checked; if it proves wrong, the stream ends with an error. A
@@ -27,6 +28,7 @@ mod chunked;
 mod claim;
 mod error;
 mod key;
+mod posted;
 pub mod sign;
 mod strip;
 mod verify;
@@ -38,6 +40,7 @@ pub use body::{CheckedBody, TrailerHandle};
 pub use claim::{Claim, Form, PayloadKind, Scope, claim};
 pub use error::{BodyError, SignatureError};
 pub use key::SigningKey;
+pub use posted::PostedClaim;
 pub use strip::strip;
 pub use verify::{Expected, Verified};
 

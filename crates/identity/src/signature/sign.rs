@@ -181,6 +181,21 @@ impl Signer {
         Ok(ChunkSigner { chain })
     }
 
+    /// Signs a browser's form: the fields that its policy has to name, and the policy's signature once it is written.
+    ///
+    /// The fields are `x-amz-algorithm`, `x-amz-credential` and `x-amz-date`; the second of the pair signs the policy in
+    /// its base64.
+    pub fn form(&self, now: OffsetDateTime) -> ([(&'static str, String); 3], impl Fn(&str) -> String) {
+        let scope = self.scope(now);
+        let fields = [
+            ("x-amz-algorithm", ALGORITHM.to_owned()),
+            ("x-amz-credential", format!("{}/{scope}", self.access_key_id)),
+            ("x-amz-date", format_timestamp(now)),
+        ];
+        let key = SigningKey::derive(&self.secret, &scope);
+        (fields, move |policy: &str| hex::encode(key.sign(policy.as_bytes())))
+    }
+
     /// Makes a presigned address. It covers the host alone, and leaves an S3 body open.
     ///
     /// # Errors

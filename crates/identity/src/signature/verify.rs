@@ -88,8 +88,8 @@ impl Claim {
         expected: &Expected<'_>,
         body_hash: Option<[u8; DIGEST_BYTES]>,
     ) -> Result<Verified, SignatureError> {
-        self.check_scope(expected)?;
-        self.check_freshness(expected.now)?;
+        check_scope(&self.scope, self.when, expected, self.is_presigned())?;
+        check_freshness(self.form, self.when, expected.now)?;
         self.check_coverage(parts)?;
         let payload = self.payload_with(body_hash)?;
         let word = payload.canonical().ok_or(SignatureError::BodyHashNotGiven)?;
@@ -105,36 +105,6 @@ impl Claim {
 
     fn is_presigned(&self) -> bool {
         matches!(self.form, Form::Presigned { .. })
-    }
-
-    fn check_scope(&self, expected: &Expected<'_>) -> Result<(), SignatureError> {
-        let presigned = self.is_presigned();
-        if self.scope.region != expected.region {
-            return Err(SignatureError::WrongRegion {
-                given: self.scope.region.clone(),
-                expected: expected.region.to_owned(),
-                presigned,
-            });
-        }
-        if !expected.services.contains(&self.scope.service.as_str()) {
-            let given = self.scope.service.clone();
-            return Err(SignatureError::WrongService { given, presigned });
-        }
-        if self.scope.date != format_date(self.when) {
-            return Err(SignatureError::WrongDate { presigned });
-        }
-        Ok(())
-    }
-
-    fn check_freshness(&self, now: OffsetDateTime) -> Result<(), SignatureError> {
-        // Differences of two times cannot overflow; sums near the end of time could.
-        let age = now - self.when;
-        match self.form {
-            Form::Header if age.abs() > CLOCK_SKEW_MAX => Err(SignatureError::TimeSkewed),
-            Form::Presigned { .. } if age < -CLOCK_SKEW_MAX => Err(SignatureError::NotYetValid),
-            Form::Presigned { expires } if age > expires => Err(SignatureError::Expired),
-            Form::Header | Form::Presigned { .. } => Ok(()),
-        }
     }
 
     /// Every header that changes what a request means to us must be signed: `host`, all `x-amz-*`, and
@@ -163,5 +133,39 @@ impl Claim {
             }
             (payload, _) => Ok(payload),
         }
+    }
+}
+
+pub(super) fn check_scope(
+    scope: &Scope,
+    when: OffsetDateTime,
+    expected: &Expected<'_>,
+    presigned: bool,
+) -> Result<(), SignatureError> {
+    if scope.region != expected.region {
+        return Err(SignatureError::WrongRegion {
+            given: scope.region.clone(),
+            expected: expected.region.to_owned(),
+            presigned,
+        });
+    }
+    if !expected.services.contains(&scope.service.as_str()) {
+        let given = scope.service.clone();
+        return Err(SignatureError::WrongService { given, presigned });
+    }
+    if scope.date != format_date(when) {
+        return Err(SignatureError::WrongDate { presigned });
+    }
+    Ok(())
+}
+
+pub(super) fn check_freshness(form: Form, when: OffsetDateTime, now: OffsetDateTime) -> Result<(), SignatureError> {
+    // Differences of two times cannot overflow; sums near the end of time could.
+    let age = now - when;
+    match form {
+        Form::Header if age.abs() > CLOCK_SKEW_MAX => Err(SignatureError::TimeSkewed),
+        Form::Presigned { .. } if age < -CLOCK_SKEW_MAX => Err(SignatureError::NotYetValid),
+        Form::Presigned { expires } if age > expires => Err(SignatureError::Expired),
+        Form::Header | Form::Presigned { .. } => Ok(()),
     }
 }

@@ -158,6 +158,8 @@ pub enum Action {
     /// Removes it, where S3 has an operation for that.
     DeleteConfiguration(usize, usize),
     Put(Place, Content, Condition),
+    /// A browser's form whose policy allows the second key.
+    Post(Place, Place, usize),
     Get(Place, Version, Option<&'static str>, Condition),
     GetPart(Place, Version, u16),
     Attributes(Place, Version),
@@ -339,7 +341,7 @@ impl Action {
     pub fn render(&self, memory: &Memory, cast: &Cast) -> Rendered {
         match self {
             Self::UnknownKey(inner) | Self::BadSignature(inner) | Self::Anonymous(inner) => inner.render(memory, cast),
-            Self::Put(..) | Self::Get(..) | Self::Head(..) | Self::Delete(..) | Self::Copy { .. } => {
+            Self::Put(..) | Self::Post(..) | Self::Get(..) | Self::Head(..) | Self::Delete(..) | Self::Copy { .. } => {
                 self.object(memory)
             }
             Self::GetTags(..) | Self::PutTags(..) | Self::DeleteTags(..) => self.annotation(memory),
@@ -416,6 +418,11 @@ impl Action {
                 let (bucket, key) = place(*at);
                 let ask = filled(Ask::s3(Method::PUT, format!("/{bucket}/{key}")), content);
                 Rendered { ask: conditioned(ask, *condition, memory, false), bucket, key }
+            }
+            Self::Post(at, allowed, size) => {
+                let ((bucket, key), (_, allowed)) = (place(*at), place(*allowed));
+                let ask = Ask::posted(&bucket, &key, &allowed).body(vec![b'f'; *size]);
+                Rendered { ask, bucket, key }
             }
             Self::Get(at, version, range, condition) => {
                 let (bucket, key, query) = versioned(*at, *version, memory);

@@ -80,6 +80,11 @@ pub fn history(seed: u64) -> Vec<Step> {
         if session == OFFICERS[0] && draw.chance(30) {
             plans.extend(draw.spill_plan());
         }
+        if SESSIONS[session].role == Role::Administrator && draw.chance(15) {
+            // A user that is new has no keys yet, and may go.
+            let name = draw.rng.random_range(0..3);
+            plans.extend([Action::CreateUser(name), Action::DeleteUser(name)].map(|action| (session, action)));
+        }
         let action = draw.action(session);
         steps.push(Step { session, action });
     }
@@ -249,7 +254,12 @@ impl Draw {
                     _ => Action::DeleteConfiguration(bucket, self.rng.random_range(0..6)),
                 }
             }
-            25..40 => Action::Put(self.place(), self.content(session), self.write_condition()),
+            25 => {
+                let at = self.place();
+                let allowed = if self.chance(80) { at } else { self.place() };
+                Action::Post(at, allowed, self.rng.random_range(0..40_000))
+            }
+            26..40 => Action::Put(self.place(), self.content(session), self.write_condition()),
             40..49 => {
                 let range = self.one(&["bytes=0-0", "bytes=-5", "bytes=100-", "bytes=5-2"]);
                 let range = self.chance(25).then_some(range);

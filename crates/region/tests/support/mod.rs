@@ -1,6 +1,8 @@
 //! A region in memory, its people, and how they ask.
 
 use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use fastness_gate::{Environment, Gate};
 use fastness_identity::directory::{self as rules, AccessKey};
@@ -235,12 +237,46 @@ pub struct Ask {
     target: String,
     headers: Vec<(String, String)>,
     body: Bytes,
+    /// A browser's form: its key, and the only key that its policy allows. The body is its file.
+    posted: Option<(String, String)>,
 }
 
 impl Ask {
     /// A request to S3; `target` is path and query.
     pub fn s3(method: Method, target: impl Into<String>) -> Self {
-        Self { service: "s3", method, target: target.into(), headers: Vec::new(), body: Bytes::new() }
+        Self { service: "s3", method, target: target.into(), headers: Vec::new(), body: Bytes::new(), posted: None }
+    }
+
+    /// A browser's form to S3: what is signed is a policy that allows one key in the bucket.
+    pub fn posted(bucket: &str, key: &str, allowed: &str) -> Self {
+        Self { posted: Some((key.to_owned(), allowed.to_owned())), ..Self::s3(Method::POST, format!("/{bucket}")) }
+            .with("content-type", "multipart/form-data; boundary=end")
+    }
+
+    /// The form as it is sent: the signature, if somebody signs, stands in its fields.
+    fn form_body(&self, key: Option<&Key>) -> Option<Bytes> {
+        let (name, allowed) = self.posted.as_ref()?;
+        let bucket = self.target.trim_start_matches('/');
+        let mut fields = vec![("key", name.clone())];
+        if let Some(key) = key {
+            let signer = Signer::new(&key.id, &key.secret, REGION, self.service);
+            let (of_signer, sign) = signer.form(OffsetDateTime::now_utc());
+            let mut conditions = vec![serde_json::json!({ "bucket": bucket }), serde_json::json!({ "key": allowed })];
+            conditions.extend(of_signer.iter().map(|(name, value)| serde_json::json!({ *name: value })));
+            let policy = serde_json::json!({ "expiration": "2100-01-01T00:00:00Z", "conditions": conditions });
+            let policy = STANDARD.encode(policy.to_string());
+            fields.extend(of_signer);
+            fields.extend([("x-amz-signature", sign(&policy)), ("policy", policy)]);
+        }
+        let mut text = Vec::new();
+        for (name, value) in fields {
+            let head = format!("--end\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+            text.extend_from_slice(head.as_bytes());
+        }
+        text.extend_from_slice(b"--end\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\n");
+        text.extend_from_slice(&self.body);
+        text.extend_from_slice(b"\r\n--end--\r\n");
+        Some(Bytes::from(text))
     }
 
     /// A call of IAM (or STS) with its parameters as a form.
@@ -251,16 +287,23 @@ impl Ask {
             text.push_str(&format!("{name}={value}&"));
         }
         let body = Bytes::from(text.trim_end_matches('&').to_owned());
-        Self { service, method: Method::POST, target: "/".to_owned(), headers: Vec::new(), body }
+        Self { service, method: Method::POST, target: "/".to_owned(), headers: Vec::new(), body, posted: None }
             .with("content-type", "application/x-www-form-urlencoded; charset=utf-8")
     }
 
     /// A call of Fastness's own interface.
     pub fn own(operation: &str, body: &serde_json::Value) -> Self {
         let body = Bytes::from(body.to_string());
-        Self { service: "fastness", method: Method::POST, target: "/".to_owned(), headers: Vec::new(), body }
-            .with("content-type", "application/x-amz-json-1.1")
-            .with("x-amz-target", &format!("Fastness.{operation}"))
+        Self {
+            service: "fastness",
+            method: Method::POST,
+            target: "/".to_owned(),
+            headers: Vec::new(),
+            body,
+            posted: None,
+        }
+        .with("content-type", "application/x-amz-json-1.1")
+        .with("x-amz-target", &format!("Fastness.{operation}"))
     }
 
     /// The same with a header.
@@ -352,13 +395,15 @@ impl House {
         for (name, value) in &ask.headers {
             request = request.header(HeaderName::try_from(name).unwrap(), HeaderValue::try_from(value).unwrap());
         }
-        request = request.header("content-length", ask.body.len());
+        let form = ask.form_body(key);
+        let body = form.clone().unwrap_or_else(|| ask.body.clone());
+        request = request.header("content-length", body.len());
         let (mut parts, ()) = request.body(()).unwrap().into_parts();
-        if let Some(key) = key {
+        if let Some(key) = key.filter(|_| form.is_none()) {
             let signer = Signer::new(&key.id, &key.secret, REGION, ask.service);
             signer.sign(&mut parts, SignPayload::Body(&ask.body), OffsetDateTime::now_utc()).unwrap();
         }
-        let request = Request::from_parts(parts, Full::new(ask.body.clone()));
+        let request = Request::from_parts(parts, Full::new(body));
         let (head, body) = self.service.call(request, "192.0.2.1".to_owned()).await.into_parts();
         let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
