@@ -257,7 +257,7 @@ fn remove(partition: &Partition, id: &[u8; 16]) -> std::io::Result<()> {
 /// At start: finishes the removals and the moves that were under way, and drops what was never committed.
 pub(crate) fn recover(partition: &Partition) -> Result<(), Fault> {
     let context = "looking through `incoming/`";
-    let database = partition.database();
+    let opened = partition.opened();
     let doomed: Vec<[u8; 16]> = {
         use redb::ReadableTable;
         let reading = partition.read()?;
@@ -273,7 +273,7 @@ pub(crate) fn recover(partition: &Partition) -> Result<(), Fault> {
     if !doomed.is_empty() {
         unlink(partition, &doomed);
         let forgettable = partition.tidying.forgettable(partition.disk.as_ref(), true);
-        let transaction = catalog::begin_durable(&database)?;
+        let transaction = catalog::begin_durable(&opened.database)?;
         {
             let mut table = transaction.open_table(DOOMED)?;
             for id in &forgettable {

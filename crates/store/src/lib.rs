@@ -31,6 +31,7 @@ mod locks;
 mod log;
 mod map;
 mod objects;
+mod opened;
 mod pages;
 mod partition;
 mod policies;

@@ -22,7 +22,7 @@ use std::{
     collections::BTreeMap,
     fmt, io,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -106,6 +106,16 @@ pub fn open_catalog(
     cipher: PageCipher,
     cache_bytes: usize,
 ) -> Result<redb::Database, CatalogError> {
+    open_with_pages(name, file, cipher, cache_bytes).map(|(database, _)| database)
+}
+
+/// [`open_catalog`], with a handle that tells how the pages below fare.
+pub(crate) fn open_with_pages(
+    name: &str,
+    file: Arc<dyn DiskFile>,
+    cipher: PageCipher,
+    cache_bytes: usize,
+) -> Result<(redb::Database, SealedPages), CatalogError> {
     let pages = SealedPages::open(name, file, cipher)?;
     let handle = pages.clone();
     let build = || redb::Builder::new().set_cache_size(cache_bytes).create_with_backend(pages);
@@ -115,7 +125,7 @@ pub fn open_catalog(
         .map_err(|_| CatalogError::ForeignOrDamaged { name: name.into(), reason: "its pages contradict each other" })?;
     let database = built.map_err(|source| CatalogError::Redb { name: name.into(), source: Box::new(source) })?;
     handle.finish_recovery();
-    Ok(database)
+    Ok((database, handle))
 }
 
 /// A file of sealed blocks as `redb` sees it. Clones are handles to the same file.
@@ -133,6 +143,14 @@ struct Pages {
     /// Set when a sync failed: the system may have dropped what it could not write, so no later sync can
     /// promise anything about it.
     sync_failed: AtomicBool,
+    /// Whether a read failed: `redb` refuses everything from then on.
+    read_failed: AtomicBool,
+    /// Changes that failed: `redb` refuses everything after one, unless it could do without the change.
+    changes_failed: AtomicU64,
+    /// How many of these `redb` did without.
+    changes_forgiven: AtomicU64,
+    /// Set when the file is opened anew: this handle no longer touches it.
+    retired: RwLock<bool>,
     header: Mutex<Header>,
     /// Blocks that growth added since opening and nothing wrote yet: these alone may read as zeros.
     fresh: Mutex<Ranges>,
@@ -192,19 +210,19 @@ impl redb::StorageBackend for SealedPages {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read(offset, out)
+        self.use_file(|pages| pages.read(offset, out).inspect_err(|_| pages.read_failed.store(true, Ordering::Release)))
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
-        self.0.set_len(length)
+        self.change(|pages| pages.set_len(length))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync()
+        self.change(Pages::sync)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write(offset, data)
+        self.change(|pages| pages.write(offset, data))
     }
 }
 
@@ -222,6 +240,10 @@ impl Pages {
             blocks: AtomicU64::new(0),
             recovering: AtomicBool::new(false),
             sync_failed: AtomicBool::new(false),
+            read_failed: AtomicBool::new(false),
+            changes_failed: AtomicU64::new(0),
+            changes_forgiven: AtomicU64::new(0),
+            retired: RwLock::new(false),
             header: Mutex::new(Header::empty()),
             fresh: Mutex::default(),
             partial: Mutex::new(()),
@@ -643,6 +665,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+mod health;
 mod survey;
 pub(crate) use survey::survey;
 

@@ -6,22 +6,21 @@
 
 use crate::blobs::{Incoming, Pins, Tidying};
 use crate::catalog::{self, Aftermath, Reading, Turn};
-use crate::disk::{Disk, OpenMode};
+use crate::disk::Disk;
 use crate::erasure::ErasureKeys;
-use crate::fault::CauseOf;
 use crate::journal::Member;
 use crate::lanes::Lanes;
+use crate::opened::{Opened, catch_up};
 use crate::policies::PolicyCache;
 use crate::records::State;
-use crate::{Chain, Fault, pages};
+use crate::{Chain, Fault};
 use fastness_label::Label;
 use fastness_vault::PartitionKey;
-use redb::Database;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -45,9 +44,6 @@ const ENQUEUE_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// How old an answer of the disk about its free space may be.
 const ROOM_TIME_MAX: Duration = Duration::from_millis(100);
-
-/// Memory for the pages of one catalog.
-const CACHE_LEN: usize = 32 << 20;
 
 type After = Box<dyn FnOnce(Result<(), Fault>) + Send>;
 type Work = Box<dyn FnOnce(&mut Turn<'_>) -> Result<After, Fault> + Send>;
@@ -78,9 +74,11 @@ pub(crate) struct Partition {
     /// Whether the catalog holds something that only the journal has durably.
     ahead: AtomicBool,
     /// Replaced when an error of the disk made the old one unusable.
-    database: RwLock<Arc<Database>>,
-    /// The snapshot that requests share until the next commit.
-    snapshot: RwLock<Option<Arc<Reading>>>,
+    opened: RwLock<Arc<Opened>>,
+    /// Held for a commit, a checkpoint, and by whoever opens the catalog anew.
+    turn: Mutex<()>,
+    /// The snapshot that requests share until the next commit, and what it is of.
+    snapshot: RwLock<Option<(Arc<Reading>, Arc<Opened>)>>,
     /// Counts the commits that changed the directory.
     directory_epoch: AtomicU64,
     /// Records of reads that no commit has yet.
@@ -112,17 +110,6 @@ pub(crate) enum Stage {
     Made,
 }
 
-fn open_database(disk: &dyn Disk, key: &PartitionKey, stage: Stage) -> Result<Database, Fault> {
-    let context = "opening a partition's catalog";
-    let file = disk.open("catalog", OpenMode::ReadWriteCreate).map_err(|error| Fault::failed(context, error))?;
-    // An empty file would be taken for a new one: a catalog that was cut off must not pass for that.
-    if stage == Stage::Made && file.len().map_err(|error| Fault::failed(context, error))? <= 4096 {
-        return Err(Fault::failed(context, "it is missing or was cut off"));
-    }
-    let cipher = key.pages("catalog").map_err(|error| Fault::failed(context, error))?;
-    pages::open_catalog("catalog", file, cipher, CACHE_LEN).map_err(|error| Fault::failed(context, CauseOf(&error)))
-}
-
 impl Partition {
     /// Opens a partition's folder, making what is missing, finishing what a crash left, and starts its writer.
     pub(crate) fn open(
@@ -138,19 +125,20 @@ impl Partition {
         }
         disk.sync_folder("").map_err(|error| Fault::failed("syncing a folder", error))?;
         let key = Arc::new(key);
-        let database = open_database(disk.as_ref(), &key, stage)?;
+        let opened = Opened::open(disk.as_ref(), &key, stage)?;
+        let database = &opened.database;
         if stage == Stage::Making {
             // The catalog's name is durable before anything says that there is a partition here.
             disk.sync_folder("").map_err(|error| Fault::failed("syncing a folder", error))?;
         }
         // First: the turn below takes a number of its own.
-        catch_up(&database, &journal)?;
+        catch_up(database, &journal, catalog::begin_durable)?;
         // A new catalog, or one of an older program: its first turn writes the state and makes what is missing.
-        let reading = Reading::begin(&database)?;
+        let reading = Reading::begin(database)?;
         let current = reading.is_complete() && reading.state().is_ok_and(|state| state.format == State::FORMAT);
         drop(reading);
         if !current {
-            let transaction = catalog::begin_durable(&database)?;
+            let transaction = catalog::begin_durable(database)?;
             Turn::open(&transaction, chain.as_ref())?.close()?;
             transaction.commit()?;
         }
@@ -167,7 +155,8 @@ impl Partition {
             lanes: Lanes::default(),
             erasing: tokio::sync::Mutex::default(),
             key,
-            database: RwLock::new(Arc::new(database)),
+            opened: RwLock::new(Arc::new(opened)),
+            turn: Mutex::new(()),
             snapshot: RwLock::default(),
             directory_epoch: AtomicU64::new(0),
             unrecorded: Mutex::default(),
@@ -191,20 +180,33 @@ impl Partition {
         Ok(partition)
     }
 
-    pub(crate) fn database(&self) -> Arc<Database> {
-        Arc::clone(&self.database.read().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn opened(&self) -> Arc<Opened> {
+        Arc::clone(&self.opened.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A snapshot of what is committed. Whatever was acknowledged before this is in it.
+    ///
+    /// After an error of the disk the first who reads has the catalog opened anew: nobody is answered with a failure
+    /// because of one that is over.
     pub(crate) fn read(&self) -> Result<Arc<Reading>, Fault> {
-        if let Some(reading) = self.snapshot.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        if let Some((reading, opened)) = self.snapshot.read().unwrap_or_else(PoisonError::into_inner).as_ref()
+            && opened.is_sound()
+        {
             return Ok(Arc::clone(reading));
+        }
+        if !self.opened().is_sound() {
+            self.mend(&self.turn.lock().unwrap_or_else(PoisonError::into_inner))?;
         }
         // Begun under the lock, so that a commit's `supersede` either comes before or takes it away again.
         let mut slot = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
+        let opened = self.opened();
         match slot.as_ref() {
-            Some(reading) => Ok(Arc::clone(reading)),
-            None => Ok(Arc::clone(slot.insert(Arc::new(Reading::begin(&self.database())?)))),
+            Some((reading, of)) if Arc::ptr_eq(of, &opened) => Ok(Arc::clone(reading)),
+            _ => {
+                let reading = Arc::new(Reading::begin(&opened.database)?);
+                *slot = Some((Arc::clone(&reading), opened));
+                Ok(reading)
+            }
         }
     }
 
@@ -349,13 +351,13 @@ impl Partition {
             let forgettable = self.tidying.forgettable(self.disk.as_ref(), false);
             self.commit_batch(batch, forgettable, chain);
             if rested || self.journal.is_wanted() {
-                self.checkpoint(chain);
+                self.checkpoint();
             }
         }
         // The last chance of what an earlier batch could not record.
         let forgettable = self.tidying.forgettable(self.disk.as_ref(), true);
         self.commit_batch(Vec::new(), forgettable, chain);
-        self.checkpoint(chain);
+        self.checkpoint();
     }
 
     /// Wakes the writer without work for it: the journal wants the catalog durable.
@@ -367,16 +369,17 @@ impl Partition {
     }
 
     /// Makes the catalog durable by itself, so that the journal can forget what it holds for it.
-    fn checkpoint(&self, chain: &dyn Chain) {
+    pub(crate) fn checkpoint(&self) {
         if self.ahead.load(Ordering::Relaxed) {
-            let committed = catalog::begin_durable(&self.database()).and_then(|transaction| {
-                transaction.commit()?;
-                Ok(())
-            });
+            let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            let committed = self
+                .mend(&turn)
+                .and_then(|opened| catalog::begin_durable(&opened.database))
+                .and_then(|transaction| Ok(transaction.commit()?));
             if let Err(fault) = committed {
                 // The journal keeps everything; the next batch or rest tries again.
                 tracing::error!(label = ?self.label, %fault, "a catalog could not be made durable");
-                self.reopen_if_unusable(chain);
+                self.mend_or_tell(&turn);
                 return;
             }
             self.ahead.store(false, Ordering::Relaxed);
@@ -416,7 +419,7 @@ impl Partition {
                 for after in failed {
                     after(Err(fault.clone()));
                 }
-                self.reopen_if_unusable(chain);
+                self.mend_or_tell(&self.turn.lock().unwrap_or_else(PoisonError::into_inner));
             }
         }
     }
@@ -455,6 +458,12 @@ impl Partition {
         committed
     }
 
+    /// Whether only the journal has something durably.
+    #[cfg(test)]
+    pub(crate) fn is_ahead(&self) -> bool {
+        self.ahead.load(Ordering::Relaxed)
+    }
+
     /// Keeps the records of reads that were not committed, before those that came since.
     fn keep(&self, mut entries: Vec<Vec<u8>>) {
         let mut notes = self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner);
@@ -475,8 +484,9 @@ impl Partition {
         chain: &dyn Chain,
         done: &mut Vec<After>,
     ) -> Result<Aftermath, Fault> {
-        let database = self.database();
-        let transaction = catalog::begin(&database)?;
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let opened = self.mend(&turn)?;
+        let transaction = catalog::begin(&opened.database)?;
         let (aftermath, changes) = {
             let mut turn = Turn::open(&transaction, chain)?;
             for id in forgettable {
@@ -502,46 +512,37 @@ impl Partition {
         Ok(aftermath)
     }
 
-    /// After an error of the disk the embedded store refuses further writes until it is opened anew: what was
-    /// committed is there, what was not is rolled back.
-    fn reopen_if_unusable(&self, chain: &dyn Chain) {
-        let usable = catalog::begin(&self.database()).and_then(|transaction| {
-            Turn::open(&transaction, chain)?;
-            Ok(())
-        });
-        if usable.is_ok() {
-            return;
+    /// The catalog, opened anew if an error of the disk made it unusable: `redb` then refuses everything. What was
+    /// committed is there, what was not is rolled back. The next call tries again what fails in this one.
+    ///
+    /// INVARIANT: nobody is in a commit meanwhile: what the journal takes after it was read here would be missed.
+    fn mend(&self, _turn: &MutexGuard<'_, ()>) -> Result<Arc<Opened>, Fault> {
+        let opened = self.opened();
+        if opened.is_sound() || opened.is_usable() {
+            return Ok(opened);
         }
+        opened.retire();
+        let anew = Opened::open(self.disk.as_ref(), &self.key, Stage::Made)?;
+        // Not durable by itself: on a full disk there may be no room for that, and the journal keeps what it has.
+        if catch_up(&anew.database, &self.journal, catalog::begin)? {
+            self.ahead.store(true, Ordering::Relaxed);
+        }
+        let anew = Arc::new(anew);
+        *self.opened.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&anew);
         self.supersede();
-        let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        let opened = open_database(self.disk.as_ref(), &self.key, Stage::Made)
-            .and_then(|database| catch_up(&database, &self.journal).map(|()| database));
-        match opened {
-            Ok(database) => {
-                *slot = Arc::new(database);
-                drop(slot);
-                self.supersede();
-            }
-            Err(fault) => tracing::error!(label = ?self.label, %fault, "the catalog could not be opened again"),
+        Ok(anew)
+    }
+
+    /// Mends early what the next request would have to.
+    fn mend_or_tell(&self, turn: &MutexGuard<'_, ()>) {
+        if let Err(fault) = self.mend(turn) {
+            tracing::error!(label = ?self.label, %fault, "the catalog could not be opened again");
         }
     }
 }
 
 fn slow_down() -> Fault {
     Fault::refused(fastness_operation::Code::SlowDown, "Please reduce your request rate.")
-}
-
-/// Does again in a catalog what only the journal has of it, durably.
-pub(crate) fn catch_up(database: &Database, journal: &Member) -> Result<(), Fault> {
-    let changes = journal.after(Reading::begin(database)?.journaled()?)?;
-    if changes.is_empty() {
-        return Ok(());
-    }
-    let transaction = catalog::begin_durable(database)?;
-    for (_, told) in changes {
-        crate::redo::replay(&transaction, &told)?;
-    }
-    Ok(transaction.commit()?)
 }
 
 /// Waits for work and takes what is there; records of reads alone wait a little for company. Nothing in it means that

@@ -3,14 +3,14 @@
 use super::partition::Visit;
 use super::{Damage, RESTORE_PARTITION, RESTORE_VALUE, Values};
 use crate::catalog::{
-    BUCKET_NAMES, BUCKETS, CONFIGURATIONS, CONTAINED, DIRECTORY, DOOMED, INLINE, LOG, NULLS, PARTS, Rows, STATE,
+    self, BUCKET_NAMES, BUCKETS, CONFIGURATIONS, CONTAINED, DIRECTORY, DOOMED, INLINE, LOG, NULLS, PARTS, Rows, STATE,
     UPLOADS, VERSIONS,
 };
 use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::erasure::ErasureKeys;
 use crate::fault::CauseOf;
 use crate::journal::Member;
-use crate::partition::catch_up;
+use crate::opened::catch_up;
 use crate::records::{BucketRecord, PartRecord, Piece, Place, State, UploadRecord, VersionRecord, decode};
 use crate::spill::ContainedRecord;
 use crate::{Fault, LogReader, blobs, directory, keys};
@@ -96,7 +96,7 @@ pub(super) fn check(
         }
     }
     // What only the journal has of it belongs to it.
-    if let Some(Err(fault)) = journal.map(|journal| catch_up(&database, journal)) {
+    if let Some(Err(fault)) = journal.map(|journal| catch_up(&database, journal, catalog::begin_durable)) {
         visit.findings.wrong(
             format!("{fault}; what was acknowledged shortly before the last stop is missing below"),
             RESTORE_PARTITION,

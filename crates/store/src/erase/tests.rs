@@ -135,7 +135,7 @@ fn read(partition: &Partition, name: &str) -> Option<Vec<u8>> {
 
 fn inline(partition: &Partition, number: u64) -> Vec<u8> {
     use redb::ReadableDatabase;
-    let transaction = partition.database().begin_read().unwrap();
+    let transaction = partition.opened().database.begin_read().unwrap();
     transaction.open_table(catalog::INLINE).unwrap().get(number).unwrap().unwrap().value().to_vec()
 }
 
@@ -299,7 +299,7 @@ async fn nobody_notices_an_erasure() {
 /// As [`read`], but row and value come from one snapshot.
 fn read_row(partition: &Partition, name: &str) -> Option<Vec<u8>> {
     use redb::ReadableDatabase;
-    let transaction = partition.database().begin_read().unwrap();
+    let transaction = partition.opened().database.begin_read().unwrap();
     let rows = transaction.open_table(catalog::VERSIONS).unwrap();
     let guard = rows.get(row(name).as_slice()).unwrap()?;
     let record: VersionRecord = decode(guard.value()).unwrap();

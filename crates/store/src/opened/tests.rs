@@ -1,0 +1,154 @@
+use super::*;
+use crate::Chain;
+use crate::catalog::VERSIONS;
+use crate::disk::{FaultKind, MemoryDisk};
+use crate::journal::Journal;
+use crate::partition::Partition;
+use fastness_label::Policy;
+use fastness_vault::RootKey;
+use std::sync::Arc;
+
+struct NoChain;
+
+impl Chain for NoChain {
+    fn link(&self, _: &[u8; 32], _: u64, _: &[u8]) -> [u8; 32] {
+        [0; 32]
+    }
+}
+
+/// A partition on a disk in memory, with the key that opens it again.
+struct Bench {
+    disk: MemoryDisk,
+    root: Arc<RootKey>,
+    wrapped: Vec<u8>,
+}
+
+impl Bench {
+    /// With a partition that holds the rows below `count`.
+    async fn holding(count: usize) -> (Self, Arc<Partition>) {
+        let root = Arc::new(RootKey::from_bytes(&[3; 32]));
+        let wrapped = root.wrap_partition("p", &PartitionKey::generate().unwrap()).unwrap();
+        let bench = Self { disk: MemoryDisk::with_faults(), root, wrapped };
+        let partition = bench.open(&bench.disk, Stage::Making);
+        for number in 0..count {
+            write(&partition, number).await.unwrap();
+        }
+        (bench, partition)
+    }
+
+    fn open(&self, disk: &MemoryDisk, stage: Stage) -> Arc<Partition> {
+        let key = || self.root.unwrap_partition("p", &self.wrapped).unwrap();
+        let disk = Arc::new(disk.clone());
+        let journal = Journal::open(disk.clone(), Arc::clone(&self.root)).unwrap();
+        let member = journal.member("p", &key()).unwrap();
+        let partition = Partition::open(Policy::us().lowest(), disk, key(), member, Arc::new(NoChain), stage).unwrap();
+        journal.recovered().unwrap();
+        partition
+    }
+
+    /// Leaves as much room as this.
+    fn fill(&self, room: u64) {
+        const LARGE: u64 = 1 << 40;
+        self.disk.set_full(LARGE);
+        self.disk.set_full(LARGE - self.disk.free_bytes().unwrap() + room);
+    }
+
+    /// Power is lost; what is there afterwards holds the rows below `count`.
+    fn holds_after_a_crash(&self, count: usize) {
+        for seed in 0..4 {
+            let partition = self.open(&self.disk.crash(seed), Stage::Made);
+            assert_eq!(held(&partition).unwrap(), count);
+            partition.close();
+        }
+    }
+}
+
+fn row(number: usize) -> (Vec<u8>, Vec<u8>) {
+    let value: Vec<u8> = (0..12_000).map(|at| (at * number) as u8).collect();
+    (format!("{number:05}").into_bytes(), value)
+}
+
+async fn write(partition: &Partition, number: usize) -> Result<(), Fault> {
+    let work = move |turn: &mut catalog::Turn<'_>| {
+        let (key, value) = row(number);
+        Ok(turn.versions.insert(&key, &value)?)
+    };
+    partition.turn(work, |_| b"done".to_vec()).await
+}
+
+/// How many rows there are; they are 0, 1 and so on.
+fn held(partition: &Partition) -> Result<usize, Fault> {
+    use redb::{ReadableTable, ReadableTableMetadata};
+    let reading = partition.read()?;
+    let rows = reading.rows(VERSIONS)?;
+    for (number, found) in rows.iter()?.enumerate() {
+        let (key, value) = found?;
+        assert_eq!((key.value().to_vec(), value.value().to_vec()), row(number));
+    }
+    Ok(rows.len()?.try_into().unwrap())
+}
+
+#[tokio::test]
+async fn a_checkpoint_on_a_full_disk_keeps_nobody_from_reading() {
+    // Few enough for `redb` to keep in its memory, and too many for that.
+    for (count, room) in [(4, 0), (4, 16 << 10), (4, 64 << 10), (150, 0)] {
+        let (bench, partition) = Bench::holding(count).await;
+        bench.fill(room);
+        partition.checkpoint();
+        assert!(partition.is_ahead() || room > 0, "no room was enough");
+        if count < 100 {
+            assert_eq!(held(&partition).unwrap(), count, "with {room} bytes left");
+        }
+        bench.disk.set_full(1 << 40);
+        assert_eq!(held(&partition).unwrap(), count);
+        write(&partition, count).await.unwrap();
+        bench.holds_after_a_crash(count + 1);
+        partition.checkpoint();
+        assert!(!partition.is_ahead());
+        bench.holds_after_a_crash(count + 1);
+        partition.close();
+        bench.holds_after_a_crash(count + 1);
+    }
+}
+
+#[tokio::test]
+async fn the_first_request_finds_the_catalog_well_again() {
+    for kind in [FaultKind::Write, FaultKind::Sync, FaultKind::Change, FaultKind::Any] {
+        for reads in [true, false] {
+            let (bench, partition) = Bench::holding(150).await;
+            assert_eq!(held(&partition).unwrap(), 150);
+            bench.disk.fail_next(kind, 0, u64::MAX);
+            // The catalog becomes unusable, and cannot be opened anew either.
+            partition.checkpoint();
+            assert!(!partition.opened().is_sound());
+            assert!(write(&partition, 150).await.is_err());
+            bench.disk.heal();
+            if reads {
+                assert_eq!(held(&partition).unwrap(), 150, "after {kind:?}");
+            }
+            write(&partition, 150).await.unwrap();
+            assert_eq!(held(&partition).unwrap(), 151, "after {kind:?}");
+            bench.holds_after_a_crash(151);
+            partition.close();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_read_that_failed_harms_no_other() {
+    let (bench, partition) = Bench::holding(150).await;
+    partition.close();
+    // Nothing of the catalog is remembered after this.
+    drop(partition);
+    for reads in [true, false] {
+        let partition = bench.open(&bench.disk, Stage::Made);
+        bench.disk.fail_next(FaultKind::Read, 0, 1);
+        assert!(held(&partition).is_err());
+        if reads {
+            assert_eq!(held(&partition).unwrap(), 150);
+        }
+        partition.turn(|_| Ok(()), |_| b"done".to_vec()).await.unwrap();
+        assert_eq!(held(&partition).unwrap(), 150);
+        partition.close();
+    }
+}
