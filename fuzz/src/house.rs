@@ -4,6 +4,8 @@ use crate::answer::Answer;
 use crate::scenario::{Ask, Mode, read};
 use crate::sure;
 use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use fastness_gate::{Environment, Gate};
 use fastness_identity::directory::{self as rules, AccessKey};
@@ -208,6 +210,16 @@ fn people(rows: &mut dyn DirectoryChange, policy: &Policy) -> Result<Cast, Direc
     Ok(cast)
 }
 
+/// A form with what was signed of it.
+pub(crate) struct SignedForm {
+    /// The policy's text.
+    pub(crate) policy: Vec<u8>,
+    pub(crate) policy_base64: String,
+    pub(crate) signature: String,
+    /// The body.
+    pub(crate) wire: Vec<u8>,
+}
+
 /// One open region.
 pub(crate) struct House {
     service: RegionService,
@@ -229,6 +241,11 @@ impl House {
         sure(self.store.logs()).iter().map(|log| log.length).sum()
     }
 
+    /// A request's body, with what it quotes of the answers so far.
+    pub(crate) fn body(&self, ask: &Ask, answers: &[Option<Answer>]) -> Vec<u8> {
+        crate::scenario::filled(&ask.body, |number, name| answers.get(number)?.as_ref()?.find(name))
+    }
+
     /// Sends a request; nothing if it cannot be put on the wire at all.
     pub(crate) fn ask(&self, ask: &Ask, answers: &[Option<Answer>], now: OffsetDateTime) -> Option<Answer> {
         let lookup = |number: usize, name: &str| answers.get(number)?.as_ref()?.find(name);
@@ -246,7 +263,7 @@ impl House {
         if !parts.headers.contains_key("host") {
             parts.headers.insert("host", HeaderValue::from_static("localhost"));
         }
-        let body = fill(&ask.body);
+        let body = self.body(ask, answers);
         let wire = self.signed(ask, &mut parts, &body, now)?;
         for (name, value) in &ask.added {
             parts.headers.append(name, value.clone());
@@ -266,6 +283,24 @@ impl House {
         })
     }
 
+    /// A form as it is sent, its policy signed.
+    pub(crate) fn form(&self, ask: &Ask, body: &[u8], now: OffsetDateTime) -> Option<SignedForm> {
+        let (id, secret) = self.cast.get(&ask.who)?;
+        let signer = Signer::new(id, secret, REGION, &ask.service);
+        let (of_signer, sign) = signer.form(now);
+        let of_signer = |name: &str| of_signer.iter().find(|(other, _)| *other == name).map(|(_, value)| value.clone());
+        let (policy, form) = crate::scenario::policy_and_form(body);
+        let policy = crate::scenario::filled(policy, |_, name| of_signer(name));
+        let base64 = STANDARD.encode(&policy);
+        let signature = sign(&base64);
+        let wire = crate::scenario::filled(form, |_, name| match name {
+            "policy" => Some(base64.clone()),
+            "x-amz-signature" => Some(signature.clone()),
+            _ => of_signer(name),
+        });
+        Some(SignedForm { policy, policy_base64: base64, signature, wire })
+    }
+
     /// Signs the head, and returns the body as it is sent.
     fn signed(&self, ask: &Ask, parts: &mut http::request::Parts, body: &[u8], now: OffsetDateTime) -> Option<Vec<u8>> {
         let (id, secret) = self.cast.get(&ask.who)?;
@@ -273,6 +308,7 @@ impl House {
         let decoded_length = u64::try_from(body.len()).ok()?;
         let (payload, piece, trailer) = match &ask.mode {
             Mode::Unsigned => return Some(body.to_vec()),
+            Mode::Form => return Some(self.form(ask, body, now)?.wire),
             Mode::Presigned => {
                 let url = format!("http://localhost{}", parts.uri);
                 let url = signer.presign(&parts.method, &url, time::Duration::HOUR, now).ok()?;

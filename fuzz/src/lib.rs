@@ -9,6 +9,7 @@ mod chunked;
 mod config;
 mod corpus;
 mod damaged;
+mod form;
 mod house;
 mod labels;
 mod ledger;
@@ -42,6 +43,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "s3_request", run: requests::s3, seeds: seeds::s3, words: seeds::S3_WORDS, len_max: 4096 },
     Target { name: "iam_request", run: requests::iam, seeds: seeds::iam, words: seeds::IAM_WORDS, len_max: 4096 },
     Target { name: "xml", run: requests::xml, seeds: seeds::xml, words: seeds::XML_WORDS, len_max: 4096 },
+    Target { name: "form", run: requests::form, seeds: form::seeds, words: form::WORDS, len_max: 4096 },
     Target { name: "marking", run: labels::marking, seeds: seeds::marking, words: seeds::MARKING_WORDS, len_max: 512 },
     Target { name: "policy", run: labels::policy, seeds: seeds::policy, words: seeds::POLICY_WORDS, len_max: 16_384 },
     Target { name: "rows", run: rows, seeds: seeds::rows, words: seeds::ROW_WORDS, len_max: 512 },

@@ -5,8 +5,9 @@
 //! twin of the region that holds nothing high and where no high session asks: nothing above it changes what it sees.
 
 use crate::answer::Answer;
+use crate::form;
 use crate::house::{House, Template, is_high, view_of};
-use crate::scenario::{Ask, pieces, read};
+use crate::scenario::{Ask, Mode, pieces, read};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use time::OffsetDateTime;
 
@@ -166,6 +167,11 @@ pub(crate) fn xml(data: &[u8]) {
     run(&asks);
 }
 
+/// Forms that browsers post, beside other requests.
+pub(crate) fn form(data: &[u8]) {
+    run(&form::asks(data));
+}
+
 fn content_md5(body: &[u8]) -> http::HeaderValue {
     use base64::Engine as _;
     use md5::Digest as _;
@@ -192,6 +198,10 @@ fn try_on(twins: &Twins, asks: &[Ask]) {
         let high = is_high(ask.who);
         // A low request that quoted a high answer would carry down itself what it is not to be told.
         let told: Vec<Option<Answer>> = if high { with.clone() } else { without.clone() };
+        let signed =
+            (ask.mode == Mode::Form).then(|| twins.with.form(ask, &twins.with.body(ask, &told), now)).flatten();
+        let listed = || signed.as_ref().map(|_| form::listed(&twins.with, &twins.without, now));
+        let before = listed();
         let answer = twins.with.ask(ask, &told, now);
         let is_recorded = |answer: &Answer| u64::from(answer.path != fastness_region::HEALTH_PATH);
         if let Some(answer) = &answer {
@@ -204,6 +214,13 @@ fn try_on(twins: &Twins, asks: &[Ask]) {
             assert_eq!(answer, low, "what is above changed the answer to {ask:?}");
             if let Some(answer) = &low {
                 sent_low += is_recorded(answer);
+            }
+        }
+        if let (Some(signed), Some(before), Some(after)) = (&signed, before, listed()) {
+            sent += u64::try_from(before.len() + after.len()).unwrap_or_default();
+            sent_low += 2 * form::LISTED_LOW;
+            if let Some(answer) = &answer {
+                form::check([before, after], ask, signed, answer);
             }
         }
         with.push(answer);

@@ -11,7 +11,9 @@
 //! U GET /plain
 //! ```
 //!
-//! `{{n:name}}` stands for the header, or the XML element, of that name in the n-th answer.
+//! `{{n:name}}` stands for the header, or the XML element, of that name in the n-th answer. The body of a form (`!form`)
+//! is its policy's text, a line `%policy`, and the form as it is sent; in both, what no answer has and the signer makes
+//! (`x-amz-credential`, `x-amz-date`, …, and in the form `policy` and `x-amz-signature`) is filled in by the same names.
 
 use http::{HeaderName, HeaderValue, Method};
 
@@ -38,6 +40,8 @@ pub(crate) enum Mode {
     Presigned,
     /// Not at all.
     Unsigned,
+    /// A browser's form: what is signed is a policy, and the signature stands in the body.
+    Form,
 }
 
 /// One request.
@@ -126,10 +130,22 @@ impl Ask {
             "open-trailer" => self.mode = Mode::OpenTrailer(first, second),
             "presign" => self.mode = Mode::Presigned,
             "unsigned" => self.mode = Mode::Unsigned,
+            "form" => self.mode = Mode::Form,
             "cut" => self.cut = number(),
             "service" => self.service = first,
             _ => {}
         }
+    }
+}
+
+/// The line between a form's policy and the form.
+const POLICY_END: &[u8] = b"\n%policy\n";
+
+/// The policy's text and the form of a body; without the line all is form.
+pub(crate) fn policy_and_form(body: &[u8]) -> (&[u8], &[u8]) {
+    match body.windows(POLICY_END.len()).position(|window| window == POLICY_END) {
+        Some(at) => (body.get(..at).unwrap_or_default(), body.get(at + POLICY_END.len()..).unwrap_or_default()),
+        None => (&[], body),
     }
 }
 
