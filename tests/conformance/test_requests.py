@@ -65,6 +65,9 @@ def test_what_304_carries(wire, s3, bucket):
         answer = wire.request(method, f"/{bucket}/k", None, {"If-None-Match": tag})
         assert (answer.status, answer.body, answer.header("etag")) == (304, b"", tag)
         assert answer.header("content-length") in (None, "0") or method == "HEAD"
+        for condition in ({"If-None-Match": "*"}, {"If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT"}):
+            answer = wire.request(method, f"/{bucket}/k", None, condition)
+            assert (answer.status, answer.body, answer.header("etag")) == (304, b"", tag)
     # Without quotes, as many send it.
     assert wire.request("GET", f"/{bucket}/k", None, {"If-None-Match": tag.strip('"')}).status == 304
     assert wire.request("GET", f"/{bucket}/k", None, {"If-Match": tag.strip('"')}).status == 200
@@ -304,6 +307,8 @@ def test_digests_of_a_deletion_of_many(wire, s3, bucket):
     body = b"<Delete><Object><Key>k</Key></Object></Delete>"
     answer = delete_many(wire, bucket, body, **{"x-amz-checksum-crc32": crc32(b"other")})
     assert (answer.status, answer.code) == (400, "BadDigest") and keys(s3, bucket) == ["k"]
+    answer = wire.request("POST", f"/{bucket}", {"delete": ""}, {}, body)
+    assert (answer.status, answer.code) == (400, "InvalidRequest") and keys(s3, bucket) == ["k"]
     assert delete_many(wire, bucket, body, **{"x-amz-checksum-crc32": crc32(body)}).status == 200 and keys(s3, bucket) == []
 
 

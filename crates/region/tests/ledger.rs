@@ -68,7 +68,7 @@ const HIGH: &str = "ana SECRET";
 fn of_s3() -> Vec<Case> {
     let copy = put("/bucket/copy", "").with("x-amz-copy-source", "/bucket/key");
     let objects = "<Delete><Object><Key>key</Key></Object><Object><Key>copy</Key></Object></Delete>";
-    let many = Ask::s3(Method::POST, "/bucket?delete").body(objects);
+    let many = Ask::deletions("bucket", objects.into());
     let preflight = Ask::s3(Method::OPTIONS, "/bucket/key").with("origin", "http://a");
     let preflight = preflight.with("access-control-request-method", "GET");
     let stated = put("/bucket/key", "x").with("x-amz-meta-classification", TOP);
@@ -202,7 +202,7 @@ async fn an_entry_of_many_deletions_holds_each_outcome() {
     );
     house.store.flush().await.unwrap();
     let known = rows(&template, &house, S).len();
-    house.send(Some(&template.cast[HIGH]), &Ask::s3(Method::POST, "/bucket?delete").body(objects)).await;
+    house.send(Some(&template.cast[HIGH]), &Ask::deletions("bucket", objects)).await;
     let entry = entries(&template, &house, S, known).remove(0);
     let refused = Outcome::Refused("mandatory".to_owned(), "AccessDenied".to_owned());
     assert_eq!(entry.outcome, Outcome::Each(vec![Outcome::Done(Some("null".to_owned())), refused]), "{entry:?}");

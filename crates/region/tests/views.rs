@@ -240,7 +240,7 @@ async fn rule_7_nothing_above_removes_anything_below() {
     let copy = Ask::s3(Method::PUT, "/bucket/key").with("x-amz-copy-source", &format!("/bucket/key?versionId={low}"));
     assert_eq!(region.ask(S, copy).await.header("x-fastness-label"), Some(S));
     let objects = format!("<Delete><Object><Key>key</Key><VersionId>{low}</VersionId></Object></Delete>");
-    let many = region.ask(S, Ask::s3(Method::POST, "/bucket?delete").body(objects)).await;
+    let many = region.ask(S, Ask::deletions("bucket", objects)).await;
     assert_eq!(many.one("Code"), "AccessDenied");
     region.ok(S, Method::DELETE, "/bucket/key").await;
     assert_eq!(region.read(U, "/bucket/key").await, "low");

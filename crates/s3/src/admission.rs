@@ -68,7 +68,32 @@ pub(crate) fn check(parts: &Parts) -> Result<(), Unfit> {
     for name in parts.headers.keys() {
         check_header(parts, level, name, subresources > 0)?;
     }
-    check_checksums(parts)
+    check_checksums(parts)?;
+    check_digest(parts, level, &names)
+}
+
+/// What may not be taken without a digest: a list of deletions, and locks (S3 API reference, "DeleteObjects",
+/// "PutObject").
+fn check_digest(parts: &Parts, level: Level, names: &[String]) -> Result<(), Unfit> {
+    let states = |name: &HeaderName| {
+        let name = name.as_str();
+        name == "content-md5" || ChecksumAlgorithm::ALL.iter().any(|algorithm| algorithm.header() == name)
+    };
+    if parts.headers.keys().any(states) || parts.headers.contains_key("x-amz-trailer") {
+        return Ok(());
+    }
+    let deletes = parts.method == Method::POST && level == Level::Bucket && names.iter().any(|name| name == "delete");
+    if deletes {
+        let message = "Missing required header for this request: Content-MD5 OR x-amz-checksum-*";
+        return Err(("InvalidRequest", 400, message.to_owned()));
+    }
+    let locks = |name: &HeaderName| name.as_str().starts_with("x-amz-object-lock-");
+    let copies = parts.headers.contains_key("x-amz-copy-source");
+    if parts.method == Method::PUT && level == Level::Object && !copies && parts.headers.keys().any(locks) {
+        let message = "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters";
+        return Err(("InvalidRequest", 400, message.to_owned()));
+    }
+    Ok(())
 }
 
 /// What is said of a version: each is changed by a PUT with a body of its own.
@@ -78,6 +103,52 @@ pub(crate) const ANNOTATIONS: [&str; 4] = ["acl", "legal-hold", "retention", "ta
 const OBJECT_SUBRESOURCES: [&str; 7] =
     ["acl", "attributes", "legal-hold", "retention", "tagging", "uploadId", "uploads"];
 
+/// What listings are asked by.
+const LISTINGS: [&str; 15] = [
+    "list-type",
+    "prefix",
+    "delimiter",
+    "marker",
+    "max-keys",
+    "encoding-type",
+    "continuation-token",
+    "start-after",
+    "fetch-owner",
+    "versions",
+    "key-marker",
+    "version-id-marker",
+    "uploads",
+    "max-uploads",
+    "upload-id-marker",
+];
+
+/// What is configured of a bucket, beside its versioning.
+const CONFIGURED: [&str; 13] = [
+    "accelerate",
+    "acl",
+    "cors",
+    "encryption",
+    "lifecycle",
+    "logging",
+    "notification",
+    "object-lock",
+    "ownershipControls",
+    "policy",
+    "publicAccessBlock",
+    "requestPayment",
+    "tagging",
+];
+
+/// The headers of an answer that its reader may choose.
+const OVERRIDES: [&str; 6] = [
+    "response-cache-control",
+    "response-content-disposition",
+    "response-content-encoding",
+    "response-content-language",
+    "response-content-type",
+    "response-expires",
+];
+
 fn query_names(parts: &Parts) -> Vec<String> {
     let query = parts.uri.query().unwrap_or_default();
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
@@ -86,95 +157,28 @@ fn query_names(parts: &Parts) -> Vec<String> {
 }
 
 fn query_is_known(method: &Method, level: Level, name: &str) -> bool {
-    let known: &[&str] = match (method.as_str(), level) {
-        ("GET", Level::Service) => &["max-buckets", "prefix", "continuation-token", "bucket-region"],
-        ("GET", Level::Bucket) => &[
-            "list-type",
-            "prefix",
-            "delimiter",
-            "marker",
-            "max-keys",
-            "encoding-type",
-            "continuation-token",
-            "start-after",
-            "fetch-owner",
-            "versions",
-            "key-marker",
-            "version-id-marker",
-            "uploads",
-            "max-uploads",
-            "upload-id-marker",
-            "location",
-            "versioning",
-            "accelerate",
-            "acl",
-            "cors",
-            "encryption",
-            "lifecycle",
-            "logging",
-            "notification",
-            "object-lock",
-            "ownershipControls",
-            "policy",
-            "policyStatus",
-            "publicAccessBlock",
-            "requestPayment",
-            "tagging",
-        ],
-        ("PUT", Level::Bucket) => &[
-            "versioning",
-            "accelerate",
-            "acl",
-            "cors",
-            "encryption",
-            "lifecycle",
-            "logging",
-            "notification",
-            "object-lock",
-            "ownershipControls",
-            "policy",
-            "publicAccessBlock",
-            "requestPayment",
-            "tagging",
-        ],
+    let known: &[&[&str]] = match (method.as_str(), level) {
+        ("GET", Level::Service) => &[&["max-buckets", "prefix", "continuation-token", "bucket-region"]],
+        ("GET", Level::Bucket) => &[&LISTINGS, &["location", "policyStatus"], &CONFIGURED, &["versioning"]],
+        ("PUT", Level::Bucket) => &[&CONFIGURED, &["versioning"]],
         ("DELETE", Level::Bucket) => {
-            &["cors", "encryption", "lifecycle", "ownershipControls", "policy", "publicAccessBlock", "tagging"]
+            &[&["cors", "encryption", "lifecycle", "ownershipControls", "policy", "publicAccessBlock", "tagging"]]
         }
-        ("POST", Level::Bucket) => &["delete"],
+        ("POST", Level::Bucket) => &[&["delete"]],
         ("GET", Level::Object) => &[
-            "versionId",
-            "partNumber",
-            "acl",
-            "attributes",
-            "legal-hold",
-            "retention",
-            "tagging",
-            "uploadId",
-            "max-parts",
-            "part-number-marker",
-            "response-cache-control",
-            "response-content-disposition",
-            "response-content-encoding",
-            "response-content-language",
-            "response-content-type",
-            "response-expires",
+            &["versionId", "partNumber", "acl", "attributes", "legal-hold", "retention", "tagging"],
+            &["uploadId", "max-parts", "part-number-marker"],
+            &OVERRIDES,
         ],
-        ("HEAD", Level::Object) => &[
-            "versionId",
-            "partNumber",
-            "response-cache-control",
-            "response-content-disposition",
-            "response-content-encoding",
-            "response-content-language",
-            "response-content-type",
-            "response-expires",
-        ],
-        ("PUT", Level::Object) => &["uploadId", "partNumber", "acl", "legal-hold", "retention", "tagging", "versionId"],
-        ("POST", Level::Object) => &["uploads", "uploadId"],
-        ("DELETE", Level::Object) => &["versionId", "uploadId", "tagging"],
+        ("HEAD", Level::Object) => &[&["versionId", "partNumber"], &OVERRIDES],
+        ("PUT", Level::Object) => {
+            &[&["uploadId", "partNumber", "acl", "legal-hold", "retention", "tagging", "versionId"]]
+        }
+        ("POST", Level::Object) => &[&["uploads", "uploadId"]],
+        ("DELETE", Level::Object) => &[&["versionId", "uploadId", "tagging"]],
         _ => &[],
     };
-    name == "x-id" || known.contains(&name)
+    name == "x-id" || known.iter().any(|names| names.contains(&name))
 }
 
 /// The `x-amz-…` headers that are acted on, or refused by name where they are read.
@@ -336,5 +340,12 @@ mod tests {
         check("PUT", "/b/k", &[("x-amz-trailer", "x-amz-checksum-sha512")], Some("InvalidRequest"));
         check("PUT", "/b/k", &[("x-amz-sdk-checksum-algorithm", "BAD")], Some("InvalidRequest"));
         check("POST", "/b", &[("content-type", "Multipart/Form-Data; boundary=x")], no);
+        let lock = ("x-amz-object-lock-legal-hold", "ON");
+        check("POST", "/b?delete", &[("x-amz-checksum-algorithm", "SHA256")], Some("InvalidRequest"));
+        check("POST", "/b?delete", &[("x-amz-checksum-crc32", "AAAAAA==")], None);
+        check("POST", "/b?delete", &[("content-md5", "1B2M2Y8AsgTpgAmY7PhCfg==")], None);
+        check("PUT", "/b/k", &[lock], Some("InvalidRequest"));
+        check("PUT", "/b/k", &[lock, ("x-amz-trailer", "x-amz-checksum-crc32")], None);
+        check("PUT", "/b/k", &[lock, ("x-amz-copy-source", "/b/l")], None);
     }
 }

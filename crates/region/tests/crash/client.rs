@@ -174,7 +174,7 @@ impl Client {
     async fn delete_many(&mut self, house: &House) -> Result<(), String> {
         let keys: BTreeSet<String> = (0..4).map(|_| self.pick()).collect();
         let objects: String = keys.iter().map(|key| format!("<Object><Key>{key}</Key></Object>")).collect();
-        let ask = Ask::s3(Method::POST, format!("/{PLAIN}?delete")).body(format!("<Delete>{objects}</Delete>"));
+        let ask = Ask::deletions(PLAIN, format!("<Delete>{objects}</Delete>"));
         let answer = self.send(house, &ask).await;
         if answer.text().contains("<Error>") && answer.status == 200 {
             return Err(format!("a deletion among many was refused: {answer:?}"));

@@ -406,7 +406,7 @@ impl Action {
                     let id = id.strip_prefix("?versionId=").map(|id| format!("<VersionId>{id}</VersionId>"));
                     text.push_str(&format!("<Object><Key>{key}</Key>{}</Object>", id.unwrap_or_default()));
                 }
-                Ask::s3(Method::POST, format!("/{name}?delete")).body(text + "</Delete>")
+                Ask::deletions(name, text + "</Delete>")
             }
             _ => Ask::s3(Method::GET, format!("/{name}?website")),
         }

@@ -312,6 +312,12 @@ impl Ask {
         self
     }
 
+    /// A list of deletions, with the digest that S3 asks of one.
+    pub fn deletions(bucket: &str, list: String) -> Self {
+        let sum = STANDARD.encode(digest(&SHA256, list.as_bytes()));
+        Self::s3(Method::POST, format!("/{bucket}?delete")).with("x-amz-checksum-sha256", &sum).body(list)
+    }
+
     /// The same with a body.
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
