@@ -178,10 +178,14 @@ fn signal(process: u32, signal: Signal) -> Result<()> {
     kill_process(id, signal).context("the process takes no signal")
 }
 
-/// Whether a process runs: it is there, and is not only waiting to be reaped.
+/// Whether a process runs: it is there, and is not only waiting to be reaped. Its first thread may be gone while
+/// another one still waits for the disk, and holds its ports.
 fn runs(process: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    tasks.into_iter().any(|task| {
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+    })
 }
 
 fn wait_for_ready(lines: &mpsc::Receiver<String>) -> Result<()> {
