@@ -190,3 +190,32 @@ async fn what_expires_is_in_the_ledger() {
     assert_eq!(entry.resources, ["write bucket/k"]);
     assert_eq!(entry.outcome, Outcome::Each(vec![Outcome::Done(None)]));
 }
+
+#[tokio::test]
+async fn object_lock_holds_against_the_lifecycle() {
+    let play = Play::begin().await;
+    play.versioned(LOW).await;
+    let lock = "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>";
+    play.put(LOW, "/bucket?object-lock", lock).await;
+    for key in ["free", "held", "kept"] {
+        play.put(LOW, &format!("/bucket/{key}"), "first").await;
+    }
+    play.put(LOW, "/bucket/held?legal-hold", "<LegalHold><Status>ON</Status></LegalHold>").await;
+    let kept = "<Retention><Mode>COMPLIANCE</Mode><RetainUntilDate>2099-01-01T00:00:00Z</RetainUntilDate></Retention>";
+    play.put(LOW, "/bucket/kept?retention", kept).await;
+    for key in ["free", "held", "kept"] {
+        play.put(LOW, &format!("/bucket/{key}"), "second").await;
+    }
+    let rule = "<Filter/><NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration>";
+    play.rules(LOW, &[rule]).await;
+    play.pass(U, 10).await;
+    assert_eq!(play.listed(LOW, "versions", "Key").await, ["free", "held", "held", "kept", "kept"]);
+    // A clock that is moved ahead says what is due, and ends no lock.
+    play.pass(U, 50_000).await;
+    assert_eq!(play.listed(LOW, "versions", "Key").await, ["free", "held", "held", "kept", "kept"]);
+    let versions = play.listed(LOW, "versions&prefix=held", "VersionId").await;
+    let off = "<LegalHold><Status>OFF</Status></LegalHold>";
+    play.put(LOW, &format!("/bucket/held?legal-hold&versionId={}", versions[1]), off).await;
+    play.pass(U, 10).await;
+    assert_eq!(play.listed(LOW, "versions", "Key").await, ["free", "held", "kept", "kept"]);
+}

@@ -187,7 +187,8 @@ fn next_read(steps: &mut VecDeque<Step>) -> Option<Read> {
             Read::Under(tokio::task::spawn_blocking(move || {
                 let reader = piece.reader()?;
                 let length = usize::try_from(count).map_err(|error| Fault::failed("reading a value", error))?;
-                let mut out = Vec::with_capacity(length);
+                // The reader makes it as long as it needs, tags included: one that is nearly long enough would be copied.
+                let mut out = Vec::new();
                 reader.read(from, &mut out, length).map_err(|error| Fault::failed("reading a value", error))?;
                 Ok(Bytes::from(out))
             }))

@@ -109,9 +109,20 @@ fn check_promises(text: &str, files: &[File], findings: &mut Findings) {
 /// Whether a proof exists: a Rust test (`crate::module::name`), a test in a file (`tests/file.py::name`), a file, or a chore.
 fn is_proof(name: &str, files: &[File]) -> bool {
     if let Some(chore) = name.strip_prefix("cargo xtask ") {
-        return ["tidy", "test", "crash", "fuzz", "bench s3", "bench start"]
-            .iter()
-            .any(|known| chore == *known || chore.starts_with(&format!("{known} ")));
+        return [
+            "tidy",
+            "test",
+            "crash",
+            "fuzz",
+            "bench s3",
+            "bench start",
+            "bench scale",
+            "bench memory",
+            "bench labels",
+            "bench md5",
+        ]
+        .iter()
+        .any(|known| chore == *known || chore.starts_with(&format!("{known} ")));
     }
     let Some((place, test)) = name.rsplit_once("::") else {
         return if name.contains(['/', '.']) {
