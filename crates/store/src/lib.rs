@@ -40,6 +40,8 @@ mod records;
 mod redo;
 mod scrub;
 mod spill;
+#[cfg(test)]
+mod testing;
 mod uploads;
 mod view;
 

@@ -286,14 +286,7 @@ impl Store {
 mod tests {
     use super::*;
     use crate::disk::MemoryDisk;
-
-    struct NoChain;
-
-    impl Chain for NoChain {
-        fn link(&self, _: &[u8; 32], _: u64, _: &[u8]) -> [u8; 32] {
-            [0; 32]
-        }
-    }
+    use crate::testing::NoChain;
 
     #[tokio::test]
     async fn a_region_that_does_not_open_leaves_no_writers() {

@@ -1,62 +1,17 @@
 use super::*;
-use crate::Chain;
 use crate::catalog::Reading;
-use crate::disk::{Disk, FaultKind, MemoryDisk, OpenMode};
-use crate::journal::Journal;
+use crate::disk::{Disk, FaultKind, OpenMode};
 use crate::objects::drop_pieces;
 use crate::partition::Stage;
 use crate::receive::{Draft, place};
 use crate::records::{Extension, ObjectRecord, Place};
+use crate::testing::Bench;
 use crate::view::Slice;
 use crate::{VALUES_PER_KEY_MAX, blobs, content::Content, keys};
-use fastness_label::Policy;
 use fastness_operation::{Extras, Lock};
-use fastness_vault::{PartitionKey, RootKey, ValueKey};
+use fastness_vault::ValueKey;
 use futures_util::StreamExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
-struct NoChain;
-
-impl Chain for NoChain {
-    fn link(&self, _: &[u8; 32], _: u64, _: &[u8]) -> [u8; 32] {
-        [0; 32]
-    }
-}
-
-/// A partition on a disk in memory, with the key that opens it again.
-struct Bench {
-    disk: MemoryDisk,
-    root: Arc<RootKey>,
-    wrapped: Vec<u8>,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let root = Arc::new(RootKey::from_bytes(&[3; 32]));
-        let wrapped = root.wrap_partition("p", &PartitionKey::generate().unwrap()).unwrap();
-        let bench = Self { disk: MemoryDisk::with_faults(), root, wrapped };
-        bench.open_at(&bench.disk, Stage::Making).close();
-        bench
-    }
-
-    fn key(&self) -> PartitionKey {
-        self.root.unwrap_partition("p", &self.wrapped).unwrap()
-    }
-
-    fn open_at(&self, disk: &MemoryDisk, stage: Stage) -> Arc<Partition> {
-        let label = Policy::us().lowest();
-        let journal = Journal::open(Arc::new(disk.clone()), Arc::clone(&self.root)).unwrap();
-        let member = journal.member("p", &self.key()).unwrap();
-        let partition =
-            Partition::open(label, Arc::new(disk.clone()), self.key(), member, Arc::new(NoChain), stage).unwrap();
-        journal.recovered().unwrap();
-        partition
-    }
-
-    fn open(&self) -> Arc<Partition> {
-        self.open_at(&self.disk, Stage::Made)
-    }
-}
 
 fn row(name: &str) -> Vec<u8> {
     keys::version(1, name, 1)

@@ -1,49 +1,19 @@
 use super::*;
-use crate::Chain;
 use crate::catalog::VERSIONS;
-use crate::disk::{FaultKind, MemoryDisk};
-use crate::journal::Journal;
+use crate::disk::FaultKind;
 use crate::partition::Partition;
-use fastness_label::Policy;
-use fastness_vault::RootKey;
+use crate::testing::Bench;
 use std::sync::Arc;
-
-struct NoChain;
-
-impl Chain for NoChain {
-    fn link(&self, _: &[u8; 32], _: u64, _: &[u8]) -> [u8; 32] {
-        [0; 32]
-    }
-}
-
-/// A partition on a disk in memory, with the key that opens it again.
-struct Bench {
-    disk: MemoryDisk,
-    root: Arc<RootKey>,
-    wrapped: Vec<u8>,
-}
 
 impl Bench {
     /// With a partition that holds the rows below `count`.
     async fn holding(count: usize) -> (Self, Arc<Partition>) {
-        let root = Arc::new(RootKey::from_bytes(&[3; 32]));
-        let wrapped = root.wrap_partition("p", &PartitionKey::generate().unwrap()).unwrap();
-        let bench = Self { disk: MemoryDisk::with_faults(), root, wrapped };
-        let partition = bench.open(&bench.disk, Stage::Making);
+        let bench = Self::new();
+        let partition = bench.open();
         for number in 0..count {
             write(&partition, number).await.unwrap();
         }
         (bench, partition)
-    }
-
-    fn open(&self, disk: &MemoryDisk, stage: Stage) -> Arc<Partition> {
-        let key = || self.root.unwrap_partition("p", &self.wrapped).unwrap();
-        let disk = Arc::new(disk.clone());
-        let journal = Journal::open(disk.clone(), Arc::clone(&self.root)).unwrap();
-        let member = journal.member("p", &key()).unwrap();
-        let partition = Partition::open(Policy::us().lowest(), disk, key(), member, Arc::new(NoChain), stage).unwrap();
-        journal.recovered().unwrap();
-        partition
     }
 
     /// Leaves as much room as this.
@@ -56,7 +26,7 @@ impl Bench {
     /// Power is lost; what is there afterwards holds the rows below `count`.
     fn holds_after_a_crash(&self, count: usize) {
         for seed in 0..4 {
-            let partition = self.open(&self.disk.crash(seed), Stage::Made);
+            let partition = self.open_at(&self.disk.crash(seed), Stage::Made);
             assert_eq!(held(&partition).unwrap(), count);
             partition.close();
         }
@@ -141,7 +111,7 @@ async fn a_read_that_failed_harms_no_other() {
     // Nothing of the catalog is remembered after this.
     drop(partition);
     for reads in [true, false] {
-        let partition = bench.open(&bench.disk, Stage::Made);
+        let partition = bench.open();
         bench.disk.fail_next(FaultKind::Read, 0, 1);
         assert!(held(&partition).is_err());
         if reads {
