@@ -253,7 +253,8 @@ mod tests {
 
     #[test]
     fn a_region_is_found_among_the_processes_and_ends_with_them() {
-        let (folder, program) = script("sh -c 'sleep 60; true' serve us-iso-east-1 & echo ready; wait");
+        // As with the real one, `ready` means that its regions are: before that, a child may still bear our line.
+        let (folder, program) = script("sh -c 'echo ready; sleep 60; true' serve us-iso-east-1 & wait");
         let up = Up::start(&program, &folder.path().join("data"), 20_600).unwrap();
         let region = up.region(Region::TopSecret).unwrap();
         assert_ne!(region, up.process.id());
