@@ -173,11 +173,13 @@ fn entry() -> Vec<u8> {
         key: text(),
         label,
         nationality: text(),
+        duty: String::new(),
+        agent: String::new(),
         resources: Vec::new(),
         outcome: Outcome::Done(None),
         source: text(),
     }
-    .encode()
+    .record(&[0; 32])
 }
 
 /// The first rows of the directory.

@@ -7,7 +7,7 @@ use crate::house::runtime;
 use crate::sure;
 use fastness_identity::DirectoryChange;
 use fastness_label::Policy;
-use fastness_ledger::{Entry, EntryError, Finding, HashChain, Outcome, verify};
+use fastness_ledger::{Entry, EntryError, Finding, HashChain, Outcome, Recorded, verify};
 use fastness_store::disk::MemoryDisk;
 use fastness_store::{Chain, RegionSetup, Store};
 use fastness_vault::RootKey;
@@ -40,7 +40,7 @@ pub(crate) fn run(data: &[u8]) {
         && entries.len() < 12
     {
         if *length == 255 {
-            entries.push(entry().encode());
+            entries.push(entry().record(&[0; 32]));
             rest = tail;
             continue;
         }
@@ -57,10 +57,15 @@ pub(crate) fn run(data: &[u8]) {
 }
 
 fn reads_back(bytes: &[u8]) {
-    match Entry::decode(bytes) {
-        Ok(entry) => assert_eq!(Entry::decode(&entry.encode()), Ok(entry)),
-        Err(EntryError::Format(format)) => assert!(format != 1 && bytes.first() == Some(&format)),
-        Err(EntryError::Malformed) => assert!(bytes.first().is_none_or(|format| *format == 1)),
+    match Recorded::read(bytes) {
+        Ok(read) => {
+            let row = read.entry.record(&[0; 32]);
+            let (commitment, content) = sure(row.split_first_chunk().ok_or("a record is shorter than its commitment"));
+            assert_eq!(Recorded::checked(commitment, content).map(|read| read.entry), Ok(read.entry));
+        }
+        Err(EntryError::Format(format)) => assert!(format != 2 && bytes.first() == Some(&format)),
+        Err(EntryError::Malformed) => assert!(bytes.first().is_none_or(|format| *format == 2)),
+        Err(EntryError::Commitment) => unreachable!("nothing was checked"),
     }
 }
 
@@ -76,6 +81,8 @@ fn entry() -> Entry {
         key: text(),
         label: text(),
         nationality: String::new(),
+        duty: String::new(),
+        agent: String::new(),
         resources: vec![text(), text()],
         outcome: Outcome::Each(vec![Outcome::Done(None), Outcome::Refused(text(), text())]),
         source: text(),
@@ -92,7 +99,7 @@ fn disk() -> MemoryDisk {
         let first = |_: &mut dyn DirectoryChange| Ok(());
         let root = RootKey::from_bytes(&[9; 32]);
         let (policy, chain) = (Policy::us(), Arc::new(HashChain));
-        let made = Store::create(Arc::new(disk.clone()), root, policy, setup, chain, first, entry().encode());
+        let made = Store::create(Arc::new(disk.clone()), root, policy, setup, chain, first, entry().record(&[0; 32]));
         let (store, ()) = sure(runtime().block_on(made));
         store.close();
         disk

@@ -32,11 +32,11 @@ impl From<SignatureError> for Unauthenticated {
 }
 
 impl Gate {
-    /// Begins a request: its clock, its chance, its id.
+    /// Begins a request: its clock, its chance, its id. `agent` is what the asking program calls itself.
     #[must_use]
-    pub fn begin(&self, claimed: Option<&str>, source: String) -> Context {
+    pub fn begin(&self, claimed: Option<&str>, source: String, agent: &str) -> Context {
         let key = claimed.and_then(|key| AccessKeyId::new(key).ok());
-        Context::new(self.environment.moment(key.as_ref()), source)
+        Context::new(self.environment.moment(key.as_ref()), source, agent)
     }
 
     /// Checks a signature and opens the session of its key.

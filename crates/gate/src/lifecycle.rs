@@ -31,9 +31,11 @@ impl Gate {
             let found = tokio::task::spawn_blocking(move || store.find_due(&with, from, &clock)).await;
             let (places, next) = found.unwrap_or_else(|error| Err(Fault::Failed(format!("a search: {error}"))))?;
             if !places.is_empty() {
-                let context = Context::new(moment, String::new());
+                let context = Context::new(moment, String::new(), "");
                 let blank = self.expiry(label, &context);
-                let record = Box::new(move |outcome: &Result<Vec<Expired>, Fault>| entry(blank, outcome).encode());
+                let chance = context.chance();
+                let record =
+                    Box::new(move |outcome: &Result<Vec<Expired>, Fault>| entry(blank, outcome).record(&chance));
                 done += self.store.expire(&chore, places, clock, record).await?.len();
             }
             match next {

@@ -1,10 +1,10 @@
 //! What goes into the ledger.
 
 use crate::{Context, Gate, Reason, Refusal, Session};
-use fastness_identity::{Principal, Subject};
+use fastness_identity::{Duty, Principal, Subject};
 use fastness_label::Label;
 use fastness_ledger::{Entry, Outcome};
-use fastness_operation::{Code, ObjectTarget, Operation, Resource, VersionId, Way};
+use fastness_operation::{Code, Moment, ObjectTarget, Operation, Resource, VersionId, Way};
 use fastness_store::{Fault, Record};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) struct Draft {
     label: Label,
     entry: Entry,
+    /// Seeds the salts under which the ledger commits to the entry.
+    chance: [u8; 32],
     /// Whether a write's turn took the entry.
     recorded: Arc<AtomicBool>,
 }
@@ -46,7 +48,7 @@ impl Draft {
         let mut entry = blank(context);
         entry.key = claimed.chars().take(128).collect();
         entry.label = gate.banner(labels.ceiling()).to_string();
-        Self { label: labels.ceiling(), entry, recorded: Arc::default() }
+        Self { label: labels.ceiling(), entry, chance: context.chance(), recorded: Arc::default() }
     }
 
     fn of(gate: &Gate, subject: &Subject, context: &Context) -> Self {
@@ -59,7 +61,8 @@ impl Draft {
         entry.key = subject.key().to_string();
         entry.label = gate.banner(subject.session()).to_string();
         entry.nationality = subject.nationality().unwrap_or_default().to_owned();
-        Self { label: subject.session(), entry, recorded: Arc::default() }
+        entry.duty = subject.duty().map(Duty::name).unwrap_or_default().to_owned();
+        Self { label: subject.session(), entry, chance: context.chance(), recorded: Arc::default() }
     }
 
     /// Whose partition keeps the entry.
@@ -88,7 +91,7 @@ impl Draft {
     }
 
     fn with(&self, outcome: Outcome) -> Vec<u8> {
-        self.entry.encode_with(&outcome)
+        self.entry.record_with(&outcome, &self.chance)
     }
 
     /// Makes the entry of a write inside its turn; `made` names what it made.
@@ -115,9 +118,9 @@ pub(crate) fn refused_outcome(fault: &Fault) -> Outcome {
 }
 
 /// An entry of the region itself: nobody asked, and nothing is chosen by whoever reads it.
-pub(crate) fn by_the_region(time_ms: i64, label: String, operation: &str, made: String) -> Vec<u8> {
+pub(crate) fn by_the_region(moment: &Moment, label: String, operation: &str, made: String) -> Vec<u8> {
     Entry {
-        time_ms,
+        time_ms: moment.now_ms,
         request: [0; 8],
         service: "fastness".to_owned(),
         operation: operation.to_owned(),
@@ -126,11 +129,13 @@ pub(crate) fn by_the_region(time_ms: i64, label: String, operation: &str, made: 
         key: String::new(),
         label,
         nationality: String::new(),
+        duty: String::new(),
+        agent: String::new(),
         resources: Vec::new(),
         outcome: Outcome::Done(Some(made)),
         source: String::new(),
     }
-    .encode()
+    .record(&moment.seed)
 }
 
 pub(crate) fn blank(context: &Context) -> Entry {
@@ -144,6 +149,8 @@ pub(crate) fn blank(context: &Context) -> Entry {
         key: String::new(),
         label: String::new(),
         nationality: String::new(),
+        duty: String::new(),
+        agent: context.agent.clone(),
         resources: Vec::new(),
         outcome: Outcome::Done(None),
         source: context.source.clone(),

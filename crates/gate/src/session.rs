@@ -42,14 +42,27 @@ pub struct Context {
     pub request: [u8; 8],
     /// Where it came from.
     pub source: String,
+    /// The program that asks, as it calls itself.
+    pub agent: String,
 }
 
+/// The longest that a program's name for itself may be in the ledger, in characters.
+const AGENT_LEN_MAX: usize = 256;
+
 impl Context {
-    pub(crate) fn new(moment: Moment, source: String) -> Self {
+    pub(crate) fn new(moment: Moment, source: String, agent: &str) -> Self {
         // Apart from the generator that draws identifiers from the same seed.
         let mut seed = moment.seed;
         seed.iter_mut().for_each(|byte| *byte ^= 0x5c);
-        Self { moment, request: StdRng::from_seed(seed).random(), source }
+        let agent = agent.chars().take(AGENT_LEN_MAX).collect();
+        Self { moment, request: StdRng::from_seed(seed).random(), source, agent }
+    }
+
+    /// Seeds the salts of the request's entries: apart from what the same seed's generators tell.
+    pub(crate) fn chance(&self) -> [u8; 32] {
+        let mut chance = self.moment.seed;
+        chance.iter_mut().for_each(|byte| *byte ^= 0x36);
+        chance
     }
 
     /// The request's id as the answer's header writes it.

@@ -316,7 +316,7 @@ impl Gate {
     pub(crate) async fn erase_spill(&self, session: &Session, permit: &Permit, draft: &Draft) -> Result<Answer, Fault> {
         let (label, moment) = (permit.view().session(), session.context().moment);
         let marking = self.banner(label).to_string();
-        let destroyed = move |erased: &fastness_store::Erased| destroyed_entry(moment.now_ms, marking, erased);
+        let destroyed = move |erased: &fastness_store::Erased| destroyed_entry(&moment, marking, erased);
         let made = |step: &ErasureStep| {
             let spill = step.spill();
             let (word, digest) = match step {

@@ -2,6 +2,7 @@
 
 use crate::{Gate, record};
 use fastness_label::Label;
+use fastness_operation::Moment;
 use fastness_store::{Erased, Fault};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -50,15 +51,15 @@ impl Gate {
     /// # Errors
     /// A failure of the store; what was not done is done by the next call.
     pub async fn erase_deleted(&self, label: Label, age: Duration) -> Result<Erased, Fault> {
-        let now_ms = self.environment.moment(None).now_ms;
+        let moment = self.environment.moment(None);
         let marking = self.banner(label).to_string();
-        let entry = move |erased: &Erased| destroyed_entry(now_ms, marking, erased);
-        self.store.erase_deleted(label, now_ms, age, entry).await
+        let entry = move |erased: &Erased| destroyed_entry(&moment, marking, erased);
+        self.store.erase_deleted(label, moment.now_ms, age, entry).await
     }
 }
 
 /// The ledger's entry of erasure keys that are destroyed.
-pub(crate) fn destroyed_entry(now_ms: i64, marking: String, erased: &Erased) -> Vec<u8> {
+pub(crate) fn destroyed_entry(moment: &Moment, marking: String, erased: &Erased) -> Vec<u8> {
     let made = format!("destroyed={} rewrapped={}", erased.keys, erased.rewrapped);
-    record::by_the_region(now_ms, marking, "DestroyErasureKeys", made)
+    record::by_the_region(moment, marking, "DestroyErasureKeys", made)
 }

@@ -65,7 +65,7 @@ impl House {
         signer.sign(&mut parts, SignPayload::Body(body.as_bytes()), OffsetDateTime::now_utc()).unwrap();
         let claim = claim(&parts).unwrap().unwrap();
         let hash = digest(&SHA256, body.as_bytes()).as_ref().try_into().unwrap();
-        let context = self.gate.begin(Some(&claim.access_key_id), "test".to_owned());
+        let context = self.gate.begin(Some(&claim.access_key_id), "test".to_owned(), "");
         let (session, _) = self.gate.authenticate(context, &claim, &parts, Some(hash)).await.unwrap();
         let answer =
             fastness_iam::handle(&self.gate, &session, service, &parts.method, &parts.headers, body.as_bytes()).await;

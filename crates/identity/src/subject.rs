@@ -20,6 +20,18 @@ pub enum Duty {
 }
 
 impl Duty {
+    /// The word for it: the value of the user tag `duty`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Administrator => "administrator",
+            Self::Officer => "officer",
+            Self::Reviewer => "reviewer",
+            Self::Auditor => "auditor",
+            Self::Contracting => "contracting",
+        }
+    }
+
     /// The duty named by the user tag `duty`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

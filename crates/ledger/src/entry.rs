@@ -1,5 +1,7 @@
 //! What an entry holds.
 
+use crate::field::{Committing, FIELDS, SALT_LEN, Salt, Value, salts, write_list, write_text};
+use crate::tree::{Hash, sha256};
 use serde::{Deserialize, Serialize};
 
 /// What came of a request.
@@ -11,6 +13,19 @@ pub enum Outcome {
     Refused(String, String),
     /// Several things were asked at once: one outcome each, in the order of the resources.
     Each(Vec<Self>),
+}
+
+impl Outcome {
+    /// As it is committed to: `done`, `done WHAT`, `refused REASON CODE`.
+    fn text(&self) -> String {
+        match self {
+            Self::Done(None) => "done".to_owned(),
+            Self::Done(Some(made)) => format!("done {made}"),
+            Self::Refused(reason, code) => format!("refused {reason} {code}"),
+            // Outcomes do not nest; one that did would still be told from any other.
+            Self::Each(all) => all.iter().map(|one| format!("[{}]", one.text())).collect(),
+        }
+    }
 }
 
 /// One request in the ledger. Fields are CloudTrail's in substance; labels and duties are ours.
@@ -34,6 +49,10 @@ pub struct Entry {
     pub label: String,
     /// The nationality, if the principal has one.
     pub nationality: String,
+    /// The duty with which the principal is charged, if any.
+    pub duty: String,
+    /// The program that asked, as it calls itself.
+    pub agent: String,
     /// The resources, as `read bucket/key` or `write bucket/key`, with `?versionId=…` where one was named.
     pub resources: Vec<String>,
     /// What came of it.
@@ -42,65 +61,233 @@ pub struct Entry {
     pub source: String,
 }
 
+/// An entry of format 1, as the chains of older programs hold it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct ChainedEntry {
+    time_ms: i64,
+    request: [u8; 8],
+    service: String,
+    operation: String,
+    principal: String,
+    account: String,
+    key: String,
+    label: String,
+    nationality: String,
+    resources: Vec<String>,
+    outcome: Outcome,
+    source: String,
+}
+
 /// An entry that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EntryError {
     /// Written by a newer program, or damaged.
-    #[error("the entry has format {0}, this program reads format 1")]
+    #[error("the entry has format {0}, this program reads formats 1 and 2")]
     Format(u8),
     /// Its bytes do not make an entry.
     #[error("the entry is malformed")]
     Malformed,
+    /// What it says is not what the tree commits to.
+    #[error("the entry's content is not what its commitment commits to")]
+    Commitment,
 }
 
-const FORMAT: u8 = 1;
+const FORMAT_CHAINED: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// Most entries are shorter.
-const ENTRY_LEN_USUAL: usize = 320;
+const ENTRY_LEN_USUAL: usize = 448;
+
+/// An entry as the ledger keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// What it says.
+    pub entry: Entry,
+    /// From which its fields' salts come.
+    pub salt: Salt,
+}
 
 impl Entry {
-    /// The entry's bytes: a format byte, then postcard.
+    /// What the ledger keeps of the entry: the 32 bytes that the tree commits to, a format byte, a salt, the content
+    /// (postcard). `chance` is secret and of this request alone; entries of one request have salts of their own.
     #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        self.encode_with(&self.outcome)
+    pub fn record(&self, chance: &[u8; 32]) -> Vec<u8> {
+        self.record_with(&self.outcome, chance)
     }
 
-    /// The bytes of this entry with another outcome in the place of its own.
+    /// The same of this entry with another outcome in the place of its own.
     #[must_use]
-    pub fn encode_with(&self, outcome: &Outcome) -> Vec<u8> {
-        let Self { time_ms, request, service, operation, principal, account, key, label, nationality, .. } = self;
+    pub fn record_with(&self, outcome: &Outcome, chance: &[u8; 32]) -> Vec<u8> {
+        let Self { time_ms, request, service, operation, principal, account, key, label, .. } = self;
+        let Self { nationality, duty, agent, resources, source, .. } = self;
         // Postcard writes a tuple, and a tuple within, as it writes a struct of the same fields.
         let fields = (
-            (time_ms, request, service, operation, principal, account, key, label, nationality),
-            (&self.resources, outcome, &self.source),
+            (time_ms, request, service, operation, principal, account, key, label),
+            (nationality, duty, agent, resources, outcome, source),
         );
         let mut bytes = Vec::with_capacity(ENTRY_LEN_USUAL);
-        bytes.push(FORMAT);
+        bytes.extend_from_slice(&[0; CONTENT_AT]);
         // An entry is plain data without maps or floats: writing it to memory does not fail.
-        postcard::to_extend(&fields, bytes).unwrap_or_else(|_| vec![FORMAT])
+        let mut bytes = postcard::to_extend(&fields, bytes).unwrap_or_else(|_| vec![0; CONTENT_AT]);
+        let (head, content) = bytes.split_at_mut(CONTENT_AT);
+        let mut salt = Salt::default();
+        salt.copy_from_slice(sha256(&[chance.as_slice(), content].concat()).split_at(SALT_LEN).0);
+        let (commitment, rest) = head.split_at_mut(32);
+        commitment.copy_from_slice(&self.commitment_with(outcome, &salt));
+        for (to, from) in rest.iter_mut().zip([FORMAT].iter().chain(&salt)) {
+            *to = *from;
+        }
+        bytes
     }
 
-    /// Reads an entry's bytes.
+    fn commitment_with(&self, outcome: &Outcome, salt: &Salt) -> Hash {
+        let salts = salts(salt);
+        let mut salts = salts.iter();
+        let mut all = Committing::new();
+        let mut field = |write: &dyn Fn(&mut Vec<u8>)| {
+            if let Some(salt) = salts.next() {
+                all.field(salt, write);
+            }
+        };
+        let mut text = |text: &str| field(&|to| write_text(text, to));
+        text(&self.time_ms.to_string());
+        text(&hex(&self.request));
+        for value in [&self.service, &self.operation, &self.principal, &self.account, &self.key, &self.label] {
+            text(value);
+        }
+        for value in [&self.nationality, &self.duty, &self.agent] {
+            text(value);
+        }
+        field(&|to| write_list(&self.resources, to));
+        match outcome {
+            Outcome::Each(all) => {
+                let texts: Vec<String> = all.iter().map(Outcome::text).collect();
+                field(&|to| write_list(&texts, to));
+            }
+            one => field(&|to| write_text(&one.text(), to)),
+        }
+        field(&|to| write_text(&self.source, to));
+        all.finish()
+    }
+
+    /// The fields in the order of [`FIELDS`], as they are committed to and shown.
+    #[must_use]
+    pub fn fields(&self) -> [Value; FIELDS.len()] {
+        let text = |text: &str| Value::Text(text.to_owned());
+        let outcome = match &self.outcome {
+            Outcome::Each(all) => Value::List(all.iter().map(Outcome::text).collect()),
+            one => Value::Text(one.text()),
+        };
+        [
+            Value::Text(self.time_ms.to_string()),
+            Value::Text(hex(&self.request)),
+            text(&self.service),
+            text(&self.operation),
+            text(&self.principal),
+            text(&self.account),
+            text(&self.key),
+            text(&self.label),
+            text(&self.nationality),
+            text(&self.duty),
+            text(&self.agent),
+            Value::List(self.resources.clone()),
+            outcome,
+            text(&self.source),
+        ]
+    }
+
+    /// Reads an entry of a chain (format 1).
     ///
     /// # Errors
     /// [`EntryError`].
-    pub fn decode(bytes: &[u8]) -> Result<Self, EntryError> {
-        match bytes.split_first() {
-            Some((&FORMAT, rest)) => postcard::from_bytes(rest).map_err(|_| EntryError::Malformed),
+    pub fn of_chain(bytes: &[u8]) -> Result<Self, EntryError> {
+        let old: ChainedEntry = match bytes.split_first() {
+            Some((&FORMAT_CHAINED, rest)) => postcard::from_bytes(rest).map_err(|_| EntryError::Malformed)?,
+            Some((format, _)) => return Err(EntryError::Format(*format)),
+            None => return Err(EntryError::Malformed),
+        };
+        let ChainedEntry { time_ms, request, service, operation, principal, account, key, label, .. } = old;
+        let (nationality, resources, outcome, source) = (old.nationality, old.resources, old.outcome, old.source);
+        let (duty, agent) = (String::new(), String::new());
+        Ok(Self {
+            time_ms,
+            request,
+            service,
+            operation,
+            principal,
+            account,
+            key,
+            label,
+            nationality,
+            duty,
+            agent,
+            resources,
+            outcome,
+            source,
+        })
+    }
+}
+
+impl Entry {
+    /// Reads an entry as the store keeps it: commitment, then content.
+    ///
+    /// # Errors
+    /// [`EntryError`].
+    pub fn decode(row: &[u8]) -> Result<Self, EntryError> {
+        let (_, content) = row.split_at_checked(32).ok_or(EntryError::Malformed)?;
+        Recorded::read(content).map(|recorded| recorded.entry)
+    }
+}
+
+/// Commitment, format byte, salt.
+const CONTENT_AT: usize = 32 + 1 + SALT_LEN;
+
+impl Recorded {
+    /// Reads what the ledger keeps behind an entry's commitment.
+    ///
+    /// # Errors
+    /// [`EntryError`].
+    pub fn read(content: &[u8]) -> Result<Self, EntryError> {
+        match content.split_first() {
+            Some((&FORMAT, rest)) => {
+                let (salt, rest) = rest.split_first_chunk().ok_or(EntryError::Malformed)?;
+                let entry = postcard::from_bytes(rest).map_err(|_| EntryError::Malformed)?;
+                Ok(Self { entry, salt: *salt })
+            }
             Some((format, _)) => Err(EntryError::Format(*format)),
             None => Err(EntryError::Malformed),
         }
     }
+
+    /// Reads it, and checks that it is what the tree commits to.
+    ///
+    /// # Errors
+    /// [`EntryError`].
+    pub fn checked(commitment: &Hash, content: &[u8]) -> Result<Self, EntryError> {
+        let read = Self::read(content)?;
+        if read.commitment() == *commitment { Ok(read) } else { Err(EntryError::Commitment) }
+    }
+
+    /// The 32 bytes that the tree commits to.
+    #[must_use]
+    pub fn commitment(&self) -> Hash {
+        self.entry.commitment_with(&self.entry.outcome, &self.salt)
+    }
+}
+
+/// Bytes in hexadecimal digits, as CloudTrail and S3 write a request's id.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use crate::field::{commitment, entry_of};
 
-    #[test]
-    fn an_entry_reads_back_and_damage_does_not() {
-        let entry = Entry {
-            time_ms: 1,
+    pub(crate) fn entry() -> Entry {
+        Entry {
+            time_ms: 1_769_000_000_123,
             request: [7; 8],
             service: "s3".into(),
             operation: "PutObject".into(),
@@ -109,17 +296,90 @@ mod tests {
             key: "AKIAEXAMPLEEXAMPLE12".into(),
             label: "SECRET".into(),
             nationality: "USA".into(),
+            duty: String::new(),
+            agent: "aws-cli/2.15.0".into(),
             resources: vec!["write b/k".into()],
-            outcome: Outcome::Each(vec![Outcome::Done(None), Outcome::Refused("request".into(), "NoSuchKey".into())]),
+            outcome: Outcome::Done(Some("v1".into())),
             source: "127.0.0.1".into(),
-        };
-        let bytes = entry.encode();
-        assert_eq!(Entry::decode(&bytes).unwrap(), entry);
-        assert_eq!(bytes.get(1..).unwrap(), postcard::to_stdvec(&entry).unwrap(), "as a struct");
-        let done = Entry { outcome: Outcome::Done(None), ..entry.clone() };
-        assert_eq!(entry.encode_with(&Outcome::Done(None)), done.encode());
-        assert_eq!(Entry::decode(&[]), Err(EntryError::Malformed));
-        assert_eq!(Entry::decode(&[9, 9]), Err(EntryError::Format(9)));
-        assert_eq!(Entry::decode(bytes.get(..bytes.len() - 1).unwrap()), Err(EntryError::Malformed));
+        }
+    }
+
+    fn split(row: &[u8]) -> (Hash, &[u8]) {
+        let (commitment, content) = row.split_first_chunk().unwrap();
+        (*commitment, content)
+    }
+
+    #[test]
+    fn an_entry_reads_back_and_damage_does_not() {
+        let each = Outcome::Each(vec![Outcome::Done(None), Outcome::Refused("request".into(), "NoSuchKey".into())]);
+        for outcome in [Outcome::Done(None), each] {
+            let entry = Entry { outcome: outcome.clone(), ..entry() };
+            let row = entry.record(&[1; 32]);
+            assert_eq!(super::tests::entry().record_with(&outcome, &[1; 32]), row);
+            let (commitment, content) = split(&row);
+            let recorded = Recorded::checked(&commitment, content).unwrap();
+            assert_eq!(recorded.entry, entry);
+            assert_eq!(content.get(17..).unwrap(), postcard::to_stdvec(&entry).unwrap(), "as a struct");
+            assert_eq!(Recorded::read(content.get(..content.len() - 1).unwrap()), Err(EntryError::Malformed));
+            for at in 1..content.len() {
+                let mut changed = content.to_vec();
+                changed[at] ^= 1;
+                assert!(Recorded::checked(&commitment, &changed).is_err(), "{at}");
+            }
+        }
+        assert_eq!(Recorded::read(&[]), Err(EntryError::Malformed));
+        assert_eq!(Recorded::read(&[9, 9]), Err(EntryError::Format(9)));
+    }
+
+    #[test]
+    fn what_is_shown_of_an_entry_leads_to_what_the_tree_holds() {
+        let refused = Outcome::Refused("mandatory".into(), "NoSuchKey".into());
+        let each = Outcome::Each(vec![Outcome::Done(Some("x".into())), refused.clone()]);
+        for outcome in [Outcome::Done(None), refused, each] {
+            let row = Entry { outcome, ..entry() }.record(&[2; 32]);
+            let (tree, content) = split(&row);
+            let recorded = Recorded::read(content).unwrap();
+            let values = recorded.entry.fields();
+            let salts = salts(&recorded.salt);
+            let shown = (0..).zip(salts.iter().zip(&values));
+            let commitments: Vec<Hash> = shown.map(|(number, (salt, value))| commitment(number, salt, value)).collect();
+            assert_eq!(entry_of(&commitments), tree);
+        }
+    }
+
+    #[test]
+    fn salts_are_of_one_field_of_one_entry() {
+        let salt_of = |entry: &Entry, chance: u8| Recorded::read(split(&entry.record(&[chance; 32])).1).unwrap().salt;
+        let other = Entry { operation: "GetObject".into(), ..entry() };
+        assert_ne!(salt_of(&entry(), 1), salt_of(&entry(), 2), "another request");
+        assert_ne!(salt_of(&entry(), 1), salt_of(&other, 1), "another entry of the request");
+        let all = salts(&salt_of(&entry(), 1));
+        let different: std::collections::BTreeSet<_> = all.iter().collect();
+        assert_eq!(different.len(), FIELDS.len());
+    }
+
+    #[test]
+    fn lists_and_texts_are_told_apart() {
+        let salt = [0; SALT_LEN];
+        let of = |value: Value| commitment(11, &salt, &value);
+        let list = |texts: &[&str]| Value::List(texts.iter().map(|text| (*text).to_owned()).collect());
+        assert_ne!(of(list(&["a", "b"])), of(list(&["ab"])));
+        assert_ne!(of(list(&["a"])), of(Value::Text("a".into())));
+        assert_ne!(of(list(&[])), of(Value::Text(String::new())));
+    }
+
+    #[test]
+    fn an_entry_of_an_older_chain_is_read() {
+        let Entry { time_ms, request, service, operation, principal, account, key, label, .. } = entry();
+        let Entry { nationality, resources, outcome, source, .. } = entry();
+        let fields = (
+            (time_ms, request, service, operation, principal, account, key, label),
+            (nationality, resources, outcome, source),
+        );
+        let mut bytes = vec![FORMAT_CHAINED];
+        bytes.extend(postcard::to_stdvec(&fields).unwrap());
+        assert_eq!(Entry::of_chain(&bytes), Ok(Entry { agent: String::new(), ..entry() }));
+        assert_eq!(Entry::of_chain(&bytes[..bytes.len() - 1]), Err(EntryError::Malformed));
+        assert_eq!(Entry::of_chain(&[2]), Err(EntryError::Format(2)));
     }
 }

@@ -159,11 +159,13 @@ mod tests {
             key: text(),
             label: text(),
             nationality: text(),
+            duty: text(),
+            agent: text(),
             resources: Vec::new(),
             outcome: Outcome::Done(None),
             source: text(),
         }
-        .encode()
+        .record(&[0; 32])
     }
 
     fn chain(length: u64) -> (Vec<Row>, LogReader) {
@@ -206,9 +208,9 @@ mod tests {
         // Whoever chains nonsense with the right hashes is told of the nonsense.
         let forged = |rows: &mut Vec<Row>, _: &mut LogReader| {
             let previous = rows[8].1;
-            rows[9] = (9, HashChain.link(&previous, 9, b"\x01nonsense"), b"\x01nonsense".to_vec());
+            rows[9] = (9, HashChain.link(&previous, 9, &[1; 40]), vec![1; 40]);
         };
-        let error = crate::EntryError::Malformed.to_string();
+        let error = crate::EntryError::Format(1).to_string();
         check(&forged, Some(Finding::Content { number: 9, error }));
     }
 }

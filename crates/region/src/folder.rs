@@ -331,9 +331,11 @@ fn first_entry(setup: &RegionSetup, floor: &str, moment: &Moment) -> Vec<u8> {
         key: String::new(),
         label: floor.to_owned(),
         nationality: String::new(),
+        duty: String::new(),
+        agent: String::new(),
         resources: vec![format!("write region {}", setup.name)],
         outcome: Outcome::Done(None),
         source: String::new(),
     }
-    .encode()
+    .record(&moment.seed)
 }

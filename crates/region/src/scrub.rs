@@ -183,8 +183,9 @@ impl Watch<'_> {
     /// An entry by the region itself, in the ledger of the partition that was read.
     fn record(&self, resources: Vec<String>, outcome: Outcome) {
         let Tools { store, environment, runtime, .. } = self.tools;
+        let moment = environment.moment(None);
         let entry = Entry {
-            time_ms: environment.moment(None).now_ms,
+            time_ms: moment.now_ms,
             request: [0; 8],
             service: "fastness".to_owned(),
             operation: "Scrub".to_owned(),
@@ -193,11 +194,13 @@ impl Watch<'_> {
             key: String::new(),
             label: store.policy().banner(self.label),
             nationality: String::new(),
+            duty: String::new(),
+            agent: String::new(),
             resources,
             outcome,
             source: String::new(),
         };
-        if let Err(fault) = runtime.block_on(store.record(self.label, entry.encode())) {
+        if let Err(fault) = runtime.block_on(store.record(self.label, entry.record(&moment.seed))) {
             tracing::error!(%fault, "a finding of the scrubber is not in the ledger");
         }
     }

@@ -94,7 +94,7 @@ impl RegionService {
     {
         let (parts, body) = request.into_parts();
         if parts.method == Method::OPTIONS {
-            let context = self.gate.begin(None, source);
+            let context = self.gate.begin(None, source, agent(&parts));
             return self.s3.preflight(&context, parts).await;
         }
         let claim = signature::claim(&parts);
@@ -102,7 +102,7 @@ impl RegionService {
             return Box::pin(self.answer_form(parts, body, source)).await;
         }
         let claimed = claim.as_ref().ok().and_then(Option::as_ref).map(|claim| claim.access_key_id.as_str());
-        let context = self.gate.begin(claimed, source);
+        let context = self.gate.begin(claimed, source, agent(&parts));
         match claim {
             Ok(Some(claim)) if claim.scope.service == "s3" => {
                 Box::pin(self.answer_s3(context, &claim, parts, body)).await
@@ -150,7 +150,7 @@ impl RegionService {
             Err(error) => Err(error.into()),
         });
         let key = claimed.as_ref().ok().map(|(_, claim)| claim.access_key_id.as_str());
-        let context = self.gate.begin(key, source);
+        let context = self.gate.begin(key, source, agent(&parts));
         let request_id = context.request_id();
         match claimed {
             Ok((form, claim)) => match self.gate.authenticate_posted(context, &claim).await {
@@ -221,6 +221,11 @@ fn guessed_service(parts: &Parts) -> &'static str {
     let form = parts.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let is_form = form.is_some_and(|form| form.starts_with("application/x-www-form-urlencoded"));
     if parts.method == Method::POST && parts.uri.path() == "/" && is_form { "iam" } else { "s3" }
+}
+
+/// What the asking program calls itself.
+fn agent(parts: &Parts) -> &str {
+    parts.headers.get(http::header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 fn anonymous(parts: &Parts) -> Unauthenticated {

@@ -131,13 +131,15 @@ impl Template {
             key: String::new(),
             label: U.to_owned(),
             nationality: String::new(),
+            duty: String::new(),
+            agent: String::new(),
             resources: Vec::new(),
             outcome: fastness_ledger::Outcome::Done(None),
             source: String::new(),
         };
         let (key, chain) = (RootKey::from_bytes(&root), Arc::new(HashChain));
         let (store, cast) =
-            Store::create(Arc::new(disk.clone()), key, policy.clone(), setup, chain, first, entry.encode())
+            Store::create(Arc::new(disk.clone()), key, policy.clone(), setup, chain, first, entry.record(&[0; 32]))
                 .await
                 .unwrap();
         store.close();
