@@ -1,5 +1,6 @@
 //! What an entry holds.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 /// What came of a request.
@@ -55,11 +56,14 @@ pub enum EntryError {
 
 const FORMAT: u8 = 1;
 
+/// Bytes of the commitment before an entry's content.
+const COMMITMENT_LEN: usize = 32;
+
 /// Most entries are shorter.
 const ENTRY_LEN_USUAL: usize = 320;
 
 impl Entry {
-    /// The entry's bytes: a format byte, then postcard.
+    /// The entry's bytes: a commitment (SHA-256 of what follows), then the content: a format byte, then postcard.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         self.encode_with(&self.outcome)
@@ -74,17 +78,30 @@ impl Entry {
             (time_ms, request, service, operation, principal, account, key, label, nationality),
             (&self.resources, outcome, &self.source),
         );
-        let mut bytes = Vec::with_capacity(ENTRY_LEN_USUAL);
+        let mut bytes = Vec::with_capacity(COMMITMENT_LEN + ENTRY_LEN_USUAL);
+        bytes.extend_from_slice(&[0; COMMITMENT_LEN]);
         bytes.push(FORMAT);
         // An entry is plain data without maps or floats: writing it to memory does not fail.
-        postcard::to_extend(&fields, bytes).unwrap_or_else(|_| vec![FORMAT])
+        let mut bytes = postcard::to_extend(&fields, bytes).unwrap_or_else(|_| [0; COMMITMENT_LEN + 1].to_vec());
+        if let Some((commitment, content)) = bytes.split_at_mut_checked(COMMITMENT_LEN) {
+            commitment.copy_from_slice(digest(&SHA256, content).as_ref());
+        }
+        bytes
     }
 
-    /// Reads an entry's bytes.
+    /// Reads an entry's bytes, the commitment before them.
     ///
     /// # Errors
     /// [`EntryError`].
     pub fn decode(bytes: &[u8]) -> Result<Self, EntryError> {
+        Self::decode_content(bytes.get(COMMITMENT_LEN..).ok_or(EntryError::Malformed)?)
+    }
+
+    /// Reads an entry's content, without its commitment. Entries of the chain of earlier programs are nothing else.
+    ///
+    /// # Errors
+    /// [`EntryError`].
+    pub fn decode_content(bytes: &[u8]) -> Result<Self, EntryError> {
         match bytes.split_first() {
             Some((&FORMAT, rest)) => postcard::from_bytes(rest).map_err(|_| EntryError::Malformed),
             Some((format, _)) => Err(EntryError::Format(*format)),
@@ -115,11 +132,12 @@ mod tests {
         };
         let bytes = entry.encode();
         assert_eq!(Entry::decode(&bytes).unwrap(), entry);
-        assert_eq!(bytes.get(1..).unwrap(), postcard::to_stdvec(&entry).unwrap(), "as a struct");
+        assert_eq!(bytes.get(33..).unwrap(), postcard::to_stdvec(&entry).unwrap(), "as a struct");
         let done = Entry { outcome: Outcome::Done(None), ..entry.clone() };
         assert_eq!(entry.encode_with(&Outcome::Done(None)), done.encode());
         assert_eq!(Entry::decode(&[]), Err(EntryError::Malformed));
-        assert_eq!(Entry::decode(&[9, 9]), Err(EntryError::Format(9)));
+        assert_eq!(Entry::decode_content(&[9, 9]), Err(EntryError::Format(9)));
+        assert_eq!(Entry::decode_content(bytes.get(32..).unwrap()).unwrap(), entry);
         assert_eq!(Entry::decode(bytes.get(..bytes.len() - 1).unwrap()), Err(EntryError::Malformed));
     }
 }
