@@ -6,7 +6,6 @@
 use crate::house::runtime;
 use crate::sure;
 use fastness_identity::DirectoryChange;
-use fastness_ledger::HashChain;
 use fastness_region::RegionConfig;
 use fastness_store::Store;
 use fastness_store::disk::MemoryDisk;
@@ -25,10 +24,10 @@ pub(crate) fn run(data: &[u8]) {
         return;
     }
     let Ok(policy) = config.load_policy() else { return };
-    let (disk, chain) = (Arc::new(MemoryDisk::new()), Arc::new(HashChain));
+    let disk = Arc::new(MemoryDisk::new());
     let root = RootKey::from_bytes(&[9; 32]);
     let first = |_: &mut dyn DirectoryChange| Ok(());
-    let made = Store::create(disk, root, policy.clone(), config.setup(), chain, first, vec![1]);
+    let made = Store::create(disk, root, policy.clone(), config.setup(), first, vec![1; 33]);
     let Ok((store, ())) = runtime().block_on(made) else { return };
     let labels = store.labels();
     let (floor, ceiling) = (sure(policy.label(&config.floor)), sure(policy.label(&config.ceiling)));

@@ -7,7 +7,6 @@ use crate::house::{House, Template, runtime};
 use crate::scenario::read;
 use crate::sure;
 use fastness_label::Policy;
-use fastness_ledger::HashChain;
 use fastness_store::Store;
 use fastness_store::disk::{Disk, MemoryDisk, OpenMode};
 use fastness_vault::RootKey;
@@ -172,7 +171,7 @@ fn map(disk: &MemoryDisk, plain: &[u8]) {
     let file = sure(disk.open("region.sealed", OpenMode::ReadWriteCreate));
     sure(file.set_len(0));
     sure(file.write_all_at(0, &sealed));
-    if let Ok(store) = Store::open(Arc::new(disk.clone()), root(), Policy::us(), Arc::new(HashChain)) {
+    if let Ok(store) = Store::open(Arc::new(disk.clone()), root(), Policy::us()) {
         let labels = store.labels();
         let bounded = |label: &fastness_label::Label| {
             labels.floor().is_dominated_by(*label) && label.is_dominated_by(labels.ceiling())

@@ -12,7 +12,7 @@ use fastness_identity::directory::{self as rules, AccessKey};
 use fastness_identity::signature::sign::{SignPayload, Signer};
 use fastness_identity::{DirectoryChange, DirectoryError, RegionLabels};
 use fastness_label::Policy;
-use fastness_ledger::{Entry, HashChain, Outcome};
+use fastness_ledger::{Entry, Outcome};
 use fastness_operation::{AccessKeyId, AccountName, Moment, UserName};
 use fastness_region::RegionService;
 use fastness_store::disk::MemoryDisk;
@@ -109,8 +109,8 @@ impl Template {
             };
             let rules = policy.clone();
             let first = move |rows: &mut dyn DirectoryChange| people(rows, &rules);
-            let (root, chain) = (RootKey::from_bytes(&ROOT), Arc::new(HashChain));
-            let made = Store::create(Arc::new(disk.clone()), root, policy, setup, chain, first, entry()).await;
+            let root = RootKey::from_bytes(&ROOT);
+            let made = Store::create(Arc::new(disk.clone()), root, policy, setup, first, entry()).await;
             let (store, cast) = sure(made);
             store.close();
             Self { disk, cast }
@@ -147,8 +147,7 @@ impl Template {
     /// The region on a disk that was a copy of this one's.
     pub(crate) fn open_on(&self, disk: MemoryDisk) -> Result<House, fastness_store::Fault> {
         let _inside = runtime().enter();
-        let (root, chain) = (RootKey::from_bytes(&ROOT), Arc::new(HashChain));
-        let store = Store::open(Arc::new(disk.clone()), root, Policy::us(), chain)?;
+        let store = Store::open(Arc::new(disk.clone()), RootKey::from_bytes(&ROOT), Policy::us())?;
         let service = RegionService::new(Gate::new(store.clone(), Arc::new(Counted::default())));
         Ok(House { service, store, disk, cast: self.cast.clone() })
     }
@@ -240,7 +239,7 @@ impl House {
     /// How many entries all ledgers have together, once what was noted is durable.
     pub(crate) fn entries(&self) -> u64 {
         sure(runtime().block_on(self.store.flush()));
-        sure(self.store.logs()).iter().map(|log| log.length).sum()
+        sure(self.store.ledgers()).iter().map(|ledger| ledger.length).sum()
     }
 
     /// A request's body, with what it quotes of the answers so far.

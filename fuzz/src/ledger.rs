@@ -1,40 +1,22 @@
-//! Entries, and the verifier of chains.
+//! Entries, and the verifier of ledgers.
 //!
-//! Oracle: an entry that is read writes itself as what reads the same; a chain is found whole if it is, and else broken
-//! at its first bad place: where a link was made wrongly, or where what was chained is no entry.
+//! Oracle: an entry that is read writes itself as what reads the same; a ledger is found whole if it is, and else broken
+//! at its first bad place, where what was recorded is no entry.
 
 use crate::house::runtime;
 use crate::sure;
 use fastness_identity::DirectoryChange;
 use fastness_label::Policy;
-use fastness_ledger::{Entry, EntryError, Finding, HashChain, Outcome, Recorded, verify};
+use fastness_ledger::{Entry, EntryError, Finding, Outcome, Recorded, verify};
 use fastness_store::disk::MemoryDisk;
-use fastness_store::{Chain, RegionSetup, Store};
+use fastness_store::{RegionSetup, Store};
 use fastness_vault::RootKey;
 use std::sync::{Arc, OnceLock};
 
-/// Chains wrongly at one number.
-struct Lying {
-    at: Option<u64>,
-    bit: usize,
-}
-
-impl Chain for Lying {
-    fn link(&self, previous: &[u8; 32], sequence: u64, entry: &[u8]) -> [u8; 32] {
-        let mut hash = HashChain.link(previous, sequence, entry);
-        if self.at == Some(sequence)
-            && let Some(byte) = hash.get_mut(self.bit / 8 % 32)
-        {
-            *byte ^= 1 << (self.bit % 8);
-        }
-        hash
-    }
-}
-
-/// The first byte says where the chain lies, if below 16, the second which bit; then entries, each after its length.
-/// An entry of the length 255 is a good one.
+/// Two bytes that count for nothing; then contents of entries, each after its length. An entry of the length 255 is a good
+/// one.
 pub(crate) fn run(data: &[u8]) {
-    let Some(([at, bit], mut rest)) = data.split_first_chunk::<2>() else { return };
+    let Some((_, mut rest)) = data.split_first_chunk::<2>() else { return };
     let mut entries = Vec::new();
     while let Some((length, tail)) = rest.split_first()
         && entries.len() < 12
@@ -46,14 +28,11 @@ pub(crate) fn run(data: &[u8]) {
         }
         let (bytes, tail) = tail.split_at(tail.len().min(usize::from(*length)));
         reads_back(bytes);
-        // No bytes are no entry: the store appends none then.
-        if !bytes.is_empty() {
-            entries.push(bytes.to_vec());
-        }
+        entries.push([&[1; 32], bytes].concat());
         rest = tail;
     }
     reads_back(rest);
-    chain(Lying { at: (*at < 16).then_some(u64::from(*at)), bit: usize::from(*bit) }, entries);
+    ledger(entries);
 }
 
 fn reads_back(bytes: &[u8]) {
@@ -98,8 +77,7 @@ fn disk() -> MemoryDisk {
         let setup = RegionSetup { name: "r".to_owned(), floor: text(), ceiling: text(), labels: Vec::new() };
         let first = |_: &mut dyn DirectoryChange| Ok(());
         let root = RootKey::from_bytes(&[9; 32]);
-        let (policy, chain) = (Policy::us(), Arc::new(HashChain));
-        let made = Store::create(Arc::new(disk.clone()), root, policy, setup, chain, first, entry().record(&[0; 32]));
+        let made = Store::create(Arc::new(disk.clone()), root, Policy::us(), setup, first, entry().record(&[0; 32]));
         let (store, ()) = sure(runtime().block_on(made));
         store.close();
         disk
@@ -107,26 +85,17 @@ fn disk() -> MemoryDisk {
     made.crash(0)
 }
 
-fn chain(chain: Lying, mut entries: Vec<Vec<u8>>) {
-    // An empty entry is none: the store does not append it.
-    entries.retain(|entry| !entry.is_empty());
+fn ledger(entries: Vec<Vec<u8>>) {
     let _inside = runtime().enter();
     // The region's making wrote entry 0.
-    let is_lie = |number: u64| number > 0 && chain.at == Some(number);
-    let mut expected = None;
-    for (number, entry) in (1..).zip(&entries) {
-        if is_lie(number) {
-            expected = Some(Finding::Link(number));
-        } else if let Err(error) = Entry::decode(entry) {
-            expected = Some(Finding::Content { number, error: error.to_string() });
-        }
-        if expected.is_some() {
-            break;
-        }
-    }
+    let mut numbered = (1..).zip(&entries);
+    let expected = numbered.find_map(|(number, entry)| {
+        let error = Entry::decode(entry).err()?;
+        Some(Finding::Content { number, error: error.to_string() })
+    });
     let length = u64::try_from(entries.len()).unwrap_or(u64::MAX).saturating_add(1);
     let root = RootKey::from_bytes(&[9; 32]);
-    let store = sure(Store::open(Arc::new(disk()), root, Policy::us(), Arc::new(chain)));
+    let store = sure(Store::open(Arc::new(disk()), root, Policy::us()));
     let label = Policy::us().lowest();
     for entry in entries {
         sure(runtime().block_on(store.record(label, entry)));

@@ -593,7 +593,7 @@ pub(crate) fn damaged() -> Vec<Vec<u8>> {
     seeds
 }
 
-/// Chains that are whole, and broken by a lie and by nonsense.
+/// Ledgers that are whole, and broken by nonsense.
 pub(crate) fn ledger() -> Vec<Vec<u8>> {
     vec![
         vec![16, 0, 255, 255, 255],

@@ -240,17 +240,18 @@ async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send
 }
 
 impl Gate {
-    /// Walks a ledger from an entry on; answers the number of the entry after the last.
-    fn walk(&self, permit: &Permit, label: Label, from: u64, mut see: impl FnMut(Entry)) -> Result<(u64, u64), Fault> {
-        let (mut next, mut unreadable) = (from, 0);
+    /// Walks a ledger; answers how many entries there are, are unreadable, and have lost their contents to retention.
+    fn walk(&self, permit: &Permit, label: Label, mut see: impl FnMut(Entry)) -> Result<(u64, u64, u64), Fault> {
+        let (mut next, mut unreadable, mut dropped) = (0, 0, 0);
         loop {
             let page = self.store.ledger_page(permit, label, next)?;
-            let Some((last, _)) = page.last() else { return Ok((next, unreadable)) };
+            let Some((last, _)) = page.last() else { return Ok((next, unreadable, dropped)) };
             next = last + 1;
             for (_, bytes) in page {
-                match Entry::decode(&bytes) {
-                    Ok(entry) => see(entry),
-                    Err(_) => unreadable += 1,
+                match bytes.map(|bytes| Entry::decode_content(&bytes)) {
+                    Some(Ok(entry)) => see(entry),
+                    Some(Err(_)) => unreadable += 1,
+                    None => dropped += 1,
                 }
             }
         }
@@ -261,7 +262,7 @@ impl Gate {
         let account = permit.view().account().map(|account| account.to_string()).unwrap_or_default();
         let label = permit.view().session();
         let mut copies: Vec<Copied> = Vec::new();
-        self.walk(permit, label, 0, |entry| {
+        self.walk(permit, label, |entry| {
             copies.extend(copied(&entry).filter(|_| entry.account == account));
         })?;
         // The name that was named, at any version or one; of copies, the version that was made.
@@ -390,7 +391,7 @@ impl Gate {
             unknown: unknown(unsettled),
         };
         for of in &labels {
-            let (count, unreadable) = self.walk(permit, *of, 0, |entry| {
+            let (count, unreadable, dropped) = self.walk(permit, *of, |entry| {
                 let Some(reader) = self.reader(*of, &entry, &traces, &account) else { return };
                 report.reads += 1;
                 if report.readers.len() < READERS_MAX {
@@ -402,6 +403,10 @@ impl Gate {
                 report
                     .unknown
                     .push(format!("{unreadable} entries in the ledger of {} are unreadable", self.banner(*of)));
+            }
+            if dropped > 0 {
+                let banner = self.banner(*of);
+                report.unknown.push(format!("{dropped} entries in the ledger of {banner} are past their retention"));
             }
         }
         report.readers.sort_by(|a, b| (a.time_ms, &a.request).cmp(&(b.time_ms, &b.request)));
@@ -421,7 +426,7 @@ impl Gate {
     ) -> Result<(Vec<FoundCopy>, bool), Fault> {
         let mut entries: Vec<(Label, Entry)> = Vec::new();
         for label in labels {
-            self.walk(permit, *label, 0, |entry| {
+            self.walk(permit, *label, |entry| {
                 if entry.account == account && copied(&entry).is_some() {
                     entries.push((*label, entry));
                 }

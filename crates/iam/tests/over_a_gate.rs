@@ -14,7 +14,7 @@ use fastness_identity::directory::create_operator;
 use fastness_identity::signature::claim;
 use fastness_identity::signature::sign::{SignPayload, Signer};
 use fastness_label::Policy;
-use fastness_ledger::{Entry, HashChain, Outcome};
+use fastness_ledger::{Entry, Outcome};
 use fastness_operation::Moment;
 use fastness_store::disk::MemoryDisk;
 use fastness_store::{RegionSetup, Store};
@@ -48,8 +48,7 @@ async fn house() -> House {
     };
     let disk = Arc::new(MemoryDisk::default());
     let root = RootKey::generate().unwrap();
-    let chain = Arc::new(HashChain);
-    let (store, key) = Store::create(disk, root, Policy::us(), setup, chain, first, Vec::new()).await.unwrap();
+    let (store, key) = Store::create(disk, root, Policy::us(), setup, first, Vec::new()).await.unwrap();
     let operator = (key.id.to_string(), key.secret.reveal().to_owned());
     House { gate: Gate::new(store.clone(), Arc::new(SystemEnvironment)), store, operator }
 }
@@ -92,11 +91,11 @@ impl House {
     fn entries(&self) -> Vec<Entry> {
         let mut found = Vec::new();
         let floor = self.store.labels().floor();
-        let see = |_, _: &[u8], entry: &[u8]| {
-            found.extend(Entry::decode(entry).ok());
+        let see = |_, _: &[u8; 32], content: Option<&[u8]>| {
+            found.extend(Entry::decode_content(content.unwrap()).ok());
             true
         };
-        self.store.read_log(floor, see).unwrap();
+        self.store.ledger_rows(floor, (0, u64::MAX), see).unwrap();
         found
     }
 

@@ -234,8 +234,18 @@ impl Entry {
     /// # Errors
     /// [`EntryError`].
     pub fn decode(row: &[u8]) -> Result<Self, EntryError> {
-        let (_, content) = row.split_at_checked(32).ok_or(EntryError::Malformed)?;
-        Recorded::read(content).map(|recorded| recorded.entry)
+        Self::decode_content(row.get(32..).ok_or(EntryError::Malformed)?)
+    }
+
+    /// Reads an entry's content, without its commitment; entries of older chains are nothing else.
+    ///
+    /// # Errors
+    /// [`EntryError`].
+    pub fn decode_content(content: &[u8]) -> Result<Self, EntryError> {
+        match content.first() {
+            Some(&FORMAT_CHAINED) => Self::of_chain(content),
+            _ => Recorded::read(content).map(|recorded| recorded.entry),
+        }
     }
 }
 

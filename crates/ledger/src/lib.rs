@@ -1,9 +1,8 @@
-//! The ledger: what was asked, decided and done, chained by hash, one chain a partition.
+//! The ledger: what was asked, decided and done, one ledger a partition.
 //!
-//! The store appends an entry inside the commit of the write that it records ([`HashChain`] links it); this crate
-//! says what an entry holds ([`Entry`]) and checks chains offline ([`verify`]). Chains alone show damage and careless
-//! edits; whoever holds the region's root key could write a whole chain anew. Signed checkpoints and inclusion
-//! proofs, which rule that out, come with a later version.
+//! The store appends an entry, a commitment and a content, inside the commit of the write that it records; this crate
+//! says what an entry holds ([`Entry`]) and checks ledgers offline ([`verify`]), with the chains of hashes that earlier
+//! programs kept ([`chain_link`]).
 
 mod chain;
 mod checkpoint;
@@ -14,7 +13,7 @@ mod tile;
 mod tree;
 mod verify;
 
-pub use chain::HashChain;
+pub use chain::chain_link;
 pub use checkpoint::{Checkpoint, origin, region_origin};
 pub use entry::{Entry, EntryError, Outcome, Recorded};
 pub use field::{FIELDS, SALT_LEN, Salt, Value, commitment, entry_of, salts};

@@ -2,7 +2,7 @@
 
 use fastness_identity::directory::create_operator;
 use fastness_label::Policy;
-use fastness_ledger::{ChainReport, Entry, HashChain, Outcome};
+use fastness_ledger::{ChainReport, Entry, Outcome};
 use fastness_operation::Moment;
 use fastness_store::disk::{Disk, OsDisk, OverlayDisk};
 use fastness_store::{CheckFinding, CheckReport, CheckSetup, Fault, Gravity, RegionSetup, Store};
@@ -183,10 +183,8 @@ impl RegionFolder {
         let first = move |rows: &mut dyn fastness_identity::DirectoryChange| create_operator(rows, &label, &moment);
         let name = setup.name.clone();
         let disk_of = Arc::new(OsDisk::new(&self.path));
-        let chain = Arc::new(HashChain);
-        let (store, key) = Store::create(disk_of, root, policy, setup, chain, first, entry)
-            .await
-            .map_err(|fault| self.store_error(fault))?;
+        let (store, key) =
+            Store::create(disk_of, root, policy, setup, first, entry).await.map_err(|fault| self.store_error(fault))?;
         let operator = OperatorKey {
             region: name,
             access_key_id: key.id.to_string(),
@@ -223,7 +221,7 @@ impl RegionFolder {
         if !self.path.join(MAP).exists() {
             return Err(RegionError::Incomplete { path: self.path.clone(), missing: MAP });
         }
-        let store = Store::open(disk, root, policy, Arc::new(HashChain)).map_err(|fault| self.store_error(fault))?;
+        let store = Store::open(disk, root, policy).map_err(|fault| self.store_error(fault))?;
         let found = store.setup().name;
         if !expected.is_empty() && found != expected {
             return Err(RegionError::Another { path: self.path.clone(), found, expected: expected.to_owned() });

@@ -21,17 +21,17 @@ const LABELS: [&str; 6] = [U, REL, S, SI, TK, TOP];
 /// All rows of a label's ledger: stored hash and entry.
 fn rows(template: &Template, house: &House, label: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut rows = Vec::new();
-    let see = |_, hash: &[u8], entry: &[u8]| {
-        rows.push((hash.to_vec(), entry.to_vec()));
+    let see = |_, hash: &[u8; 32], content: Option<&[u8]>| {
+        rows.push((hash.to_vec(), content.unwrap().to_vec()));
         true
     };
-    house.store.read_log(template.label(label), see).unwrap();
+    house.store.ledger_rows(template.label(label), (0, u64::MAX), see).unwrap();
     rows
 }
 
 /// The entries behind the first `known` ones.
 fn entries(template: &Template, house: &House, label: &str, known: usize) -> Vec<Entry> {
-    rows(template, house, label).iter().skip(known).map(|(_, entry)| Entry::decode(entry).unwrap()).collect()
+    rows(template, house, label).iter().skip(known).map(|(_, entry)| Entry::decode_content(entry).unwrap()).collect()
 }
 
 struct Case {

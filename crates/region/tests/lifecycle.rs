@@ -172,11 +172,11 @@ async fn what_expires_is_in_the_ledger() {
     let label = play.template.label(U);
     let count = |house: &House| {
         let mut rows = Vec::new();
-        let see = |_, _: &[u8], entry: &[u8]| {
-            rows.push(Entry::decode(entry).unwrap());
+        let see = |_, _: &[u8; 32], content: Option<&[u8]>| {
+            rows.push(Entry::decode_content(content.unwrap()).unwrap());
             true
         };
-        house.store.read_log(label, see).unwrap();
+        house.store.ledger_rows(label, (0, u64::MAX), see).unwrap();
         rows
     };
     let before = count(&play.house).len();

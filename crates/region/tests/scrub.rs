@@ -54,11 +54,11 @@ async fn put(house: &House, template: &Template, who: &str, target: &str, length
 
 fn scrubs(house: &House, template: &Template, label: &str) -> Vec<Entry> {
     let mut found = Vec::new();
-    let see = |_, _: &[u8], entry: &[u8]| {
-        found.extend(Entry::decode(entry).ok().filter(|entry| entry.operation == "Scrub"));
+    let see = |_, _: &[u8; 32], content: Option<&[u8]>| {
+        found.extend(Entry::decode_content(content.unwrap()).ok().filter(|entry| entry.operation == "Scrub"));
         true
     };
-    house.store.read_log(template.label(label), see).unwrap();
+    house.store.ledger_rows(template.label(label), (0, u64::MAX), see).unwrap();
     found
 }
 

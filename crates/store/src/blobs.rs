@@ -302,8 +302,8 @@ pub(crate) fn recover(partition: &Partition) -> Result<(), Fault> {
 
 /// Which of these values the catalog refers to. Reads the whole catalog; needed only when a crash left files behind.
 fn committed(partition: &Partition, wanted: HashSet<[u8; 16]>) -> Result<HashSet<[u8; 16]>, Fault> {
-    use crate::catalog::{CONTAINED, PARTS};
-    use crate::records::{PartRecord, Piece, Place, VersionRecord, decode};
+    use crate::catalog::{CONTAINED, PARTS, SEGMENTS};
+    use crate::records::{PartRecord, Piece, Place, SegmentRecord, VersionRecord, decode};
     use crate::spill::ContainedRecord;
     use redb::ReadableTable;
     let mut found = HashSet::new();
@@ -328,6 +328,12 @@ fn committed(partition: &Partition, wanted: HashSet<[u8; 16]>) -> Result<HashSet
             let contained: ContainedRecord = decode(row?.1.value())?;
             let record: VersionRecord = decode(&contained.version)?;
             record.object.iter().flat_map(|object| &object.pieces).for_each(&mut see);
+        }
+    }
+    if let Some(rows) = reading.rows_if_made(SEGMENTS)? {
+        for row in rows.iter()? {
+            let record: SegmentRecord = decode(row?.1.value())?;
+            record.pieces().for_each(&mut see);
         }
     }
     Ok(found)

@@ -1,9 +1,10 @@
 //! One partition's catalog: its tables, a read snapshot of them, and a writer's turn.
 
+use crate::Fault;
 use crate::blobs::Incoming;
-use crate::records::{self, State};
+use crate::ledger::COMMITMENT_LEN;
+use crate::records::{self, LedgerCounters, State};
 use crate::redo::{self, Redo};
-use crate::{Chain, Fault};
 use redb::{
     Database, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError,
     TableHandle, WriteTransaction,
@@ -14,6 +15,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A table from bytes to bytes.
 pub(crate) type Rows = TableDefinition<'static, &'static [u8], &'static [u8]>;
+
+/// A table from numbers to bytes.
+pub(crate) type Numbers = TableDefinition<'static, u64, &'static [u8]>;
 
 pub(crate) const BUCKETS: Rows = TableDefinition::new("buckets");
 pub(crate) const BUCKET_NAMES: Rows = TableDefinition::new("bucket-names");
@@ -34,7 +38,18 @@ pub(crate) const ERASABLE: Rows = TableDefinition::new("erasable");
 pub(crate) const CONTAINED: Rows = TableDefinition::new("contained");
 /// A spill's id → what is kept of it. Made when it is first needed.
 pub(crate) const SPILLS: Rows = TableDefinition::new("spills");
-pub(crate) const LOG: TableDefinition<'static, u64, &'static [u8]> = TableDefinition::new("log");
+/// The chain that ended with catalog format 2: nothing is appended to it any more. New catalogs lack it.
+pub(crate) const LOG: Numbers = TableDefinition::new("log");
+/// An entry's number → its commitment (32 bytes), its content. Those that were packed are gone from here.
+pub(crate) const LEDGER: Numbers = TableDefinition::new("ledger");
+/// A segment's number (big-endian) → its record. Made when it is first needed, as are the three that follow.
+pub(crate) const SEGMENTS: Rows = TableDefinition::new("segments");
+/// `log, level, index` → a hash of a log's tree.
+pub(crate) const TILES: Rows = TableDefinition::new("tiles");
+/// A name → a small text of the ledger's: checkpoints and the like.
+pub(crate) const NOTES: Rows = TableDefinition::new("notes");
+/// A number → an entry of the region's log; in the ceiling's partition alone.
+pub(crate) const REGION_LOG: Numbers = TableDefinition::new("region-log");
 pub(crate) const STATE: TableDefinition<'static, (), &'static [u8]> = TableDefinition::new("state");
 /// The number of the last record of the journal that this catalog holds.
 pub(crate) const JOURNALED: TableDefinition<'static, (), &'static [u8]> = TableDefinition::new("journaled");
@@ -50,6 +65,9 @@ pub(crate) struct Reading {
 
 /// Rows of a snapshot.
 pub(crate) type ReadRows = ReadOnlyTable<&'static [u8], &'static [u8]>;
+
+/// Numbered rows of a snapshot.
+pub(crate) type ReadNumbers = ReadOnlyTable<u64, &'static [u8]>;
 
 impl Reading {
     pub(crate) fn begin(database: &Database) -> Result<Self, Fault> {
@@ -121,8 +139,12 @@ impl Reading {
         Ok(found)
     }
 
-    pub(crate) fn log(&self) -> Result<ReadOnlyTable<u64, &'static [u8]>, Fault> {
-        Ok(self.transaction.open_table(LOG)?)
+    /// A table of numbers, if it was made.
+    pub(crate) fn numbers_if_made(&self, table: Numbers) -> Result<Option<ReadNumbers>, Fault> {
+        match self.transaction.open_table(table) {
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            opened => Ok(Some(opened?)),
+        }
     }
 }
 
@@ -141,14 +163,13 @@ pub(crate) struct Turn<'t> {
     pub(crate) directory: redo::Rows<'t>,
     pub(crate) inline: redo::Numbered<'t>,
     pub(crate) doomed: redo::Rows<'t>,
-    log: redo::Numbered<'t>,
+    pub(crate) ledger: redo::Numbered<'t>,
     state_row: redo::Single<'t>,
     state: State,
     journaled: redo::Single<'t>,
     /// The number of this turn's record in the journal.
     number: u64,
     redo: Redo,
-    chain: &'t dyn Chain,
     transaction: &'t WriteTransaction,
     /// Erasure keys under which this turn removed something.
     pub(crate) erased: BTreeSet<u64>,
@@ -189,7 +210,7 @@ fn with(database: &Database, durability: Durability) -> Result<WriteTransaction,
 }
 
 impl<'t> Turn<'t> {
-    pub(crate) fn open(transaction: &'t WriteTransaction, chain: &'t dyn Chain) -> Result<Self, Fault> {
+    pub(crate) fn open(transaction: &'t WriteTransaction) -> Result<Self, Fault> {
         let redo = Redo::default();
         let state_row = redo::Single::open(transaction, STATE, &redo)?;
         let journaled = redo::Single::open(transaction, JOURNALED, &redo)?;
@@ -218,13 +239,12 @@ impl<'t> Turn<'t> {
             directory: redo::Rows::open(transaction, DIRECTORY, &redo)?,
             inline: redo::Numbered::open(transaction, INLINE, &redo)?,
             doomed: redo::Rows::open(transaction, DOOMED, &redo)?,
-            log: redo::Numbered::open(transaction, LOG, &redo)?,
+            ledger: redo::Numbered::open(transaction, LEDGER, &redo)?,
             state_row,
             state,
             journaled,
             number,
             redo,
-            chain,
             transaction,
             erased: BTreeSet::new(),
             unlinked: Vec::new(),
@@ -240,16 +260,39 @@ impl<'t> Turn<'t> {
         sequence
     }
 
-    /// Appends an entry to the partition's ledger, chained to the one before.
+    /// Appends an entry to the partition's ledger: its commitment (32 bytes), then its content.
     pub(crate) fn append(&mut self, entry: &[u8]) -> Result<(), Fault> {
-        let hash = self.chain.link(&self.state.log_head, self.state.log_len, entry);
-        let mut row = Vec::with_capacity(hash.len() + entry.len());
-        row.extend_from_slice(&hash);
-        row.extend_from_slice(entry);
-        self.log.insert(self.state.log_len, row.as_slice())?;
-        self.state.log_len += 1;
-        self.state.log_head = hash;
+        if entry.len() < COMMITMENT_LEN {
+            return Err(Fault::Failed("an entry of the ledger has no commitment".to_owned()));
+        }
+        self.ledger.insert(self.state.ledger.len, entry)?;
+        self.state.ledger.len += 1;
         Ok(())
+    }
+
+    /// The ledger's counters, to be changed with the rows that they count.
+    pub(crate) const fn counters(&mut self) -> &mut LedgerCounters {
+        &mut self.state.ledger
+    }
+
+    /// The ledger's segments. The table is open while it is held: let go of it before the next call.
+    pub(crate) fn segments(&self) -> Result<redo::Rows<'t>, Fault> {
+        redo::Rows::open(self.transaction, SEGMENTS, &self.redo)
+    }
+
+    /// The hashes of the logs' trees, as [`Self::segments`].
+    pub(crate) fn tiles(&self) -> Result<redo::Rows<'t>, Fault> {
+        redo::Rows::open(self.transaction, TILES, &self.redo)
+    }
+
+    /// The ledger's small texts, as [`Self::segments`].
+    pub(crate) fn notes(&self) -> Result<redo::Rows<'t>, Fault> {
+        redo::Rows::open(self.transaction, NOTES, &self.redo)
+    }
+
+    /// The region's log, as [`Self::segments`].
+    pub(crate) fn region_log(&self) -> Result<redo::Numbered<'t>, Fault> {
+        redo::Numbered::open(self.transaction, REGION_LOG, &self.redo)
     }
 
     /// What no session reads. The table is open while it is held: let go of it before the next call.

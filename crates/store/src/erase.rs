@@ -4,14 +4,14 @@
 //! ```text
 //! a turn removes a value      its erasure key is listed as erasable, in the same commit
 //! retire                      a turn: nothing more is wrapped under these keys
-//! sweep, until one finds none parts, then versions, then what is contained; found rows are rewrapped, in turns
+//! sweep, until one finds none parts, versions, what is contained, the ledger's segments; found rows are rewrapped, in turns
 //! destroy                     overwritten in place, synced, unlinked, the folder synced
 //! forget                      a turn: off the list, with the ledger's entry
 //! ```
 //!
 //! Why no row under a key escapes: keys of values are wrapped only on the writer's thread, so after the turn that
 //! retires an erasure key no new row is under it. Rows move only from parts to versions (a completed upload) and from
-//! there to what is contained, and tables are swept in that order: what moves on is met further on, or was rewrapped
+//! there to what is contained, and tables are swept in that order (segments stay where they are): what moves on is met further on, or was rewrapped
 //! before it moved. Each step reads by a snapshot of its own, which lives for some thousand rows.
 //!
 //! Whoever reads with an older snapshot finds the key gone and looks anew ([`crate::content`]); whoever has opened a
@@ -20,7 +20,7 @@
 
 use crate::catalog::{self, Rows, Turn};
 use crate::partition::Partition;
-use crate::records::{PartRecord, Piece, VersionRecord, decode, encode};
+use crate::records::{PartRecord, Piece, SegmentRecord, VersionRecord, decode, encode};
 use crate::spill::ContainedRecord;
 use crate::{Fault, Store};
 use fastness_label::Label;
@@ -71,16 +71,18 @@ enum Kind {
     Part,
     Version,
     Contained,
+    Segment,
 }
 
 impl Kind {
-    const ALL: [Self; 3] = [Self::Part, Self::Version, Self::Contained];
+    const ALL: [Self; 4] = [Self::Part, Self::Version, Self::Contained, Self::Segment];
 
     const fn table(self) -> Rows {
         match self {
             Self::Part => catalog::PARTS,
             Self::Version => catalog::VERSIONS,
             Self::Contained => catalog::CONTAINED,
+            Self::Segment => catalog::SEGMENTS,
         }
     }
 
@@ -102,6 +104,11 @@ impl Kind {
                 let mut contained: ContainedRecord = decode(row)?;
                 contained.version = version_changed(&contained.version, &mut each)?;
                 encode(&contained)?
+            }
+            Self::Segment => {
+                let mut segment: SegmentRecord = decode(row)?;
+                segment.pieces_mut().try_for_each(&mut each)?;
+                encode(&segment)?
             }
         };
         Ok(any.then_some(bytes))
@@ -186,6 +193,7 @@ fn rewrap(
             Kind::Part => turn.parts.get(row)?.map(|guard| guard.value().to_vec()),
             Kind::Version => turn.versions.get(row)?.map(|guard| guard.value().to_vec()),
             Kind::Contained => turn.contained()?.get(row)?.map(|guard| guard.value().to_vec()),
+            Kind::Segment => turn.segments()?.get(row)?.map(|guard| guard.value().to_vec()),
         };
         // It was replaced, removed or moved on meanwhile.
         let Some(there) = there else { continue };
@@ -194,6 +202,7 @@ fn rewrap(
             Kind::Part => turn.parts.insert(row, bytes.as_slice())?,
             Kind::Version => turn.versions.insert(row, bytes.as_slice())?,
             Kind::Contained => turn.contained()?.insert(row, bytes.as_slice())?,
+            Kind::Segment => turn.segments()?.insert(row, bytes.as_slice())?,
         }
     }
     Ok(count)

@@ -2,7 +2,9 @@
 //! damaged folder ever shows these parsers anything odd. Built for the fuzzer and for the tests alone.
 
 use crate::keys;
-use crate::records::{BucketRecord, PartRecord, Row, State, UploadRecord, VersionHead, VersionRecord, decode, encode};
+use crate::records::{
+    BucketRecord, PartRecord, Row, SegmentRecord, State, UploadRecord, VersionHead, VersionRecord, decode, encode,
+};
 
 /// Any bytes as each kind of record and as a row's key.
 ///
@@ -14,6 +16,11 @@ pub fn rows(data: &[u8]) {
     reads_back::<UploadRecord>(data);
     reads_back::<PartRecord>(data);
     reads_back::<State>(data);
+    reads_back::<SegmentRecord>(data);
+    if let Some((term, index)) = data.split_first() {
+        // Any bytes are an index or an error.
+        let _places = crate::ledger::places(index, u32::from(*term));
+    }
     if let Some(record) = reads_back::<VersionRecord>(data) {
         let head = VersionHead::decode(data);
         assert!(head.is_ok_and(|head| {

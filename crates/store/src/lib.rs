@@ -25,10 +25,10 @@ pub mod fuzzing;
 mod journal;
 mod keys;
 mod lanes;
+mod ledger;
 mod lifecycle;
 mod listing;
 mod locks;
-mod log;
 mod map;
 mod objects;
 mod opened;
@@ -55,9 +55,9 @@ pub use content::Content;
 pub use erase::Erased;
 pub use erasure::VALUES_PER_KEY_MAX;
 pub use fault::Fault;
+pub use ledger::{ContentDigest, Kept, LedgerLog, LedgerState, SEGMENT_LEN};
 pub use lifecycle::{Clock, DuePlace, Expired, PLACES_PER_TURN_MAX, ROWS_LOOKED_AT_MAX, SearchFrom};
 pub use listing::{KEYS_LOOKED_AT_MAX, ListPage, Listed, ListedUpload, UploadPage};
-pub use log::LogReader;
 pub use map::{RegionMap, RegionSetup};
 pub use objects::{Deleted, ManyDeleted, ObjectInfo, ObjectPart, Written};
 pub use partition::{BATCH_LEN_MAX, LAZY_WAIT_MAX, QUEUE_LEN_MAX, RESERVE_LEN};
@@ -80,12 +80,6 @@ use partition::Partition;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use view::{Slice, Snapshot};
 
-/// How a ledger chains its entries; the ledger's own crate implements it, the store calls it inside the commit.
-pub trait Chain: Send + Sync + 'static {
-    /// The chain's hash after `entry`, the entry number `sequence`, when it was `previous` before.
-    fn link(&self, previous: &[u8; 32], sequence: u64, entry: &[u8]) -> [u8; 32];
-}
-
 /// Makes the ledger's entry from the outcome of a write, inside the write's turn.
 pub type Record<T> = Box<dyn FnOnce(&Result<T, Fault>) -> Vec<u8> + Send>;
 
@@ -100,7 +94,6 @@ struct Inner {
     root: Arc<RootKey>,
     journal: Arc<Journal>,
     policy: Policy,
-    chain: Arc<dyn Chain>,
     /// The region's map as it lies on the disk.
     map: Mutex<RegionMap>,
     /// Open partitions with the list of labels they make, topmost first.

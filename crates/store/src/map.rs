@@ -3,7 +3,7 @@
 use crate::disk::{Disk, OpenMode};
 use crate::journal::Journal;
 use crate::partition::{Partition, Stage};
-use crate::{Chain, Fault, Inner, OpenPartitions, Store, directory};
+use crate::{Fault, Inner, OpenPartitions, Store, directory};
 use fastness_identity::{DirectoryChange, DirectoryError, RegionLabels};
 use fastness_label::{Label, Policy};
 use fastness_vault::{PartitionKey, RootKey};
@@ -101,7 +101,6 @@ impl RegionMap {
         policy: &Policy,
         label: Label,
         journal: &Arc<Journal>,
-        chain: &Arc<dyn Chain>,
         stage: Stage,
     ) -> Result<Arc<Partition>, Fault> {
         let context = "opening a partition";
@@ -114,7 +113,7 @@ impl RegionMap {
         disk.create_folder(&folder).map_err(|error| Fault::failed(context, error))?;
         disk.sync_folder("partitions").map_err(|error| Fault::failed(context, error))?;
         let member = journal.member(&entry.folder, &key)?;
-        Partition::open(label, disk.folder(&folder), key, member, Arc::clone(chain), stage)
+        Partition::open(label, disk.folder(&folder), key, member, stage)
     }
 }
 
@@ -160,7 +159,6 @@ impl Store {
         root: RootKey,
         policy: Policy,
         setup: RegionSetup,
-        chain: Arc<dyn Chain>,
         first: impl FnOnce(&mut dyn DirectoryChange) -> Result<T, DirectoryError> + Send + 'static,
         entry: Vec<u8>,
     ) -> Result<(Self, T), Fault> {
@@ -184,9 +182,9 @@ impl Store {
         let journal = Journal::open(Arc::clone(&disk), Arc::clone(&root))?;
         journal.recovered()?;
         for held in labels.held().iter().filter(|held| **held != floor) {
-            map.open_partition(&policy, *held, &journal, &chain, Stage::Making)?.close();
+            map.open_partition(&policy, *held, &journal, Stage::Making)?.close();
         }
-        let partition = map.open_partition(&policy, floor, &journal, &chain, Stage::Making)?;
+        let partition = map.open_partition(&policy, floor, &journal, Stage::Making)?;
         let texts: Vec<String> = labels.held().iter().map(|label| policy.banner(*label)).collect();
         let made = partition
             .turn(
@@ -207,23 +205,18 @@ impl Store {
         let made = made?;
         // The map makes the folder a region: it is written last.
         map.write(disk.as_ref(), &root)?;
-        Ok((Self::open_with(disk, root, policy, chain)?, made))
+        Ok((Self::open_with(disk, root, policy)?, made))
     }
 
     /// Opens a region's folder.
     ///
     /// # Errors
     /// A failure that says what is wrong with it: no region, another root key, another policy, damage.
-    pub fn open(disk: Arc<dyn Disk>, root: RootKey, policy: Policy, chain: Arc<dyn Chain>) -> Result<Self, Fault> {
-        Self::open_with(disk, Arc::new(root), policy, chain)
+    pub fn open(disk: Arc<dyn Disk>, root: RootKey, policy: Policy) -> Result<Self, Fault> {
+        Self::open_with(disk, Arc::new(root), policy)
     }
 
-    fn open_with(
-        disk: Arc<dyn Disk>,
-        root: Arc<RootKey>,
-        policy: Policy,
-        chain: Arc<dyn Chain>,
-    ) -> Result<Self, Fault> {
+    fn open_with(disk: Arc<dyn Disk>, root: Arc<RootKey>, policy: Policy) -> Result<Self, Fault> {
         let map = RegionMap::read(disk.as_ref(), &root)?;
         if map.policy != policy.name() {
             let message = format!("it was made under the label policy `{}`, not `{}`", map.policy, policy.name());
@@ -232,16 +225,15 @@ impl Store {
         let (floor, ceiling) = (label(&policy, &map.setup.floor)?, label(&policy, &map.setup.ceiling)?);
         let journal = Journal::open(Arc::clone(&disk), Arc::clone(&root))?;
         let mut opening = Opening(Vec::new());
-        let floor_partition = opening.add(map.open_partition(&policy, floor, &journal, &chain, Stage::Made)?);
+        let floor_partition = opening.add(map.open_partition(&policy, floor, &journal, Stage::Made)?);
         let held = directory::held_labels(&floor_partition, &policy)?;
         let labels = RegionLabels::new(&policy, floor, ceiling, held);
         for held in labels.held().iter().filter(|label| **label != floor) {
-            opening.add(map.open_partition(&policy, *held, &journal, &chain, Stage::Made)?);
+            opening.add(map.open_partition(&policy, *held, &journal, Stage::Made)?);
         }
         journal.recovered()?;
         let open = OpenPartitions { labels: Arc::new(labels), partitions: opening.done() };
-        let inner =
-            Inner { disk, root, journal, policy, chain, map: Mutex::new(map), open: RwLock::new(Arc::new(open)) };
+        let inner = Inner { disk, root, journal, policy, map: Mutex::new(map), open: RwLock::new(Arc::new(open)) };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -253,7 +245,7 @@ impl Store {
         let mut changed = map.clone();
         changed.add(&inner.root, inner.policy.banner(label))?;
         let policy = &inner.policy;
-        changed.open_partition(policy, label, &inner.journal, &inner.chain, Stage::Making)?.close();
+        changed.open_partition(policy, label, &inner.journal, Stage::Making)?.close();
         changed.write(inner.disk.as_ref(), &inner.root)?;
         *map = changed;
         Ok(())
@@ -267,7 +259,7 @@ impl Store {
         if slot.find(label).is_some() {
             return Ok(());
         }
-        let partition = map.open_partition(&inner.policy, label, &inner.journal, &inner.chain, Stage::Made)?;
+        let partition = map.open_partition(&inner.policy, label, &inner.journal, Stage::Made)?;
         let held = slot.labels.held().iter().copied().chain([label]);
         let labels = RegionLabels::new(&inner.policy, slot.labels.floor(), slot.labels.ceiling(), held);
         let partitions = slot.partitions.iter().cloned().chain([partition]).collect();
@@ -286,7 +278,6 @@ impl Store {
 mod tests {
     use super::*;
     use crate::disk::MemoryDisk;
-    use crate::testing::NoChain;
 
     #[tokio::test]
     async fn a_region_that_does_not_open_leaves_no_writers() {
@@ -298,23 +289,23 @@ mod tests {
             ceiling: "TOP SECRET".to_owned(),
             labels: vec!["SECRET".to_owned()],
         };
-        let chain: Arc<dyn Chain> = Arc::new(NoChain);
-        let handle = || Arc::clone(&chain);
+        let handle: Arc<dyn Disk> = Arc::new(disk.clone());
         let first = |_: &mut dyn DirectoryChange| Ok(());
-        let made = Store::create(Arc::new(disk.clone()), root(), Policy::us(), setup, handle(), first, vec![1]).await;
+        let made = Store::create(Arc::clone(&handle), root(), Policy::us(), setup, first, vec![1; 33]).await;
         drop(made.unwrap());
-        assert_eq!(Arc::strong_count(&chain), 1);
+        // Every writer's thread holds the journal, and the journal the disk.
+        assert_eq!(Arc::strong_count(&handle), 1);
         let map = RegionMap::read(&disk, &root()).unwrap();
         for entry in &map.partitions {
             // Whichever is cut off, the writers of those that were opened before it end.
             let damaged = disk.crash(0);
             let catalog = format!("partitions/{}/catalog", entry.folder);
             damaged.open(&catalog, OpenMode::ReadWriteCreate).unwrap().set_len(0).unwrap();
-            assert!(Store::open(Arc::new(damaged), root(), Policy::us(), handle()).is_err(), "{}", entry.label);
-            // Every writer's thread holds the chain.
-            assert_eq!(Arc::strong_count(&chain), 1, "{}", entry.label);
+            let handle: Arc<dyn Disk> = Arc::new(damaged);
+            assert!(Store::open(Arc::clone(&handle), root(), Policy::us()).is_err(), "{}", entry.label);
+            assert_eq!(Arc::strong_count(&handle), 1, "{}", entry.label);
         }
-        drop(Store::open(Arc::new(disk), root(), Policy::us(), handle()).unwrap());
-        assert_eq!(Arc::strong_count(&chain), 1);
+        drop(Store::open(Arc::clone(&handle), root(), Policy::us()).unwrap());
+        assert_eq!(Arc::strong_count(&handle), 1);
     }
 }

@@ -1,9 +1,10 @@
 //! One partition: its catalog, its blobs, its keys, and the writer thread that groups commits.
 //!
 //! Trust: the files are not trusted. Whoever changes them without the partition's key is detected (pages and blobs
-//! are authenticated); whoever holds the key and the folder can rewrite the partition, and the ledger's chain with it,
-//! until checkpoints are witnessed elsewhere.
+//! are authenticated); whoever holds the key and the folder can rewrite the partition, and the ledger with it, up to the
+//! checkpoints that others hold.
 
+use crate::Fault;
 use crate::blobs::{Incoming, Pins, Tidying};
 use crate::catalog::{self, Aftermath, Reading, Turn};
 use crate::disk::Disk;
@@ -13,7 +14,6 @@ use crate::lanes::Lanes;
 use crate::opened::{Opened, catch_up};
 use crate::policies::PolicyCache;
 use crate::records::State;
-use crate::{Chain, Fault};
 use fastness_label::Label;
 use fastness_vault::PartitionKey;
 use std::collections::VecDeque;
@@ -69,6 +69,8 @@ pub(crate) struct Partition {
     pub(crate) lanes: Lanes,
     /// Held by whoever rewraps what survives and destroys erasure keys: one at a time.
     pub(crate) erasing: tokio::sync::Mutex<()>,
+    /// Held by whoever packs the ledger's entries: one at a time.
+    pub(crate) packing: tokio::sync::Mutex<()>,
     key: Arc<PartitionKey>,
     journal: Member,
     /// Whether the catalog holds something that only the journal has durably.
@@ -117,7 +119,6 @@ impl Partition {
         disk: Arc<dyn Disk>,
         key: PartitionKey,
         journal: Member,
-        chain: Arc<dyn Chain>,
         stage: Stage,
     ) -> Result<Arc<Self>, Fault> {
         for folder in ["blobs", "incoming", "erasure"] {
@@ -139,7 +140,7 @@ impl Partition {
         drop(reading);
         if !current {
             let transaction = catalog::begin_durable(database)?;
-            Turn::open(&transaction, chain.as_ref())?.close()?;
+            Turn::open(&transaction)?.close()?;
             transaction.commit()?;
         }
         let (sender, receiver) = sync_channel(QUEUE_LEN_MAX);
@@ -154,6 +155,7 @@ impl Partition {
             tidying: Tidying::default(),
             lanes: Lanes::default(),
             erasing: tokio::sync::Mutex::default(),
+            packing: tokio::sync::Mutex::default(),
             key,
             opened: RwLock::new(Arc::new(opened)),
             turn: Mutex::new(()),
@@ -174,7 +176,7 @@ impl Partition {
         let writer = Arc::clone(&partition);
         let thread = std::thread::Builder::new()
             .name("partition-writer".to_owned())
-            .spawn(move || writer.write_until_closed(&receiver, chain.as_ref()))
+            .spawn(move || writer.write_until_closed(&receiver))
             .map_err(|error| Fault::failed("starting a writer", error))?;
         *partition.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(partition)
@@ -343,20 +345,20 @@ impl Partition {
         }
     }
 
-    fn write_until_closed(&self, receiver: &Receiver<Job>, chain: &dyn Chain) {
+    fn write_until_closed(&self, receiver: &Receiver<Job>) {
         loop {
             let rest_in = self.ahead.load(Ordering::Relaxed).then_some(REST_TIME);
             let Some(batch) = next_batch(receiver, rest_in) else { break };
             let rested = batch.is_empty();
             let forgettable = self.tidying.forgettable(self.disk.as_ref(), false);
-            self.commit_batch(batch, forgettable, chain);
+            self.commit_batch(batch, forgettable);
             if rested || self.journal.is_wanted() {
                 self.checkpoint();
             }
         }
         // The last chance of what an earlier batch could not record.
         let forgettable = self.tidying.forgettable(self.disk.as_ref(), true);
-        self.commit_batch(Vec::new(), forgettable, chain);
+        self.commit_batch(Vec::new(), forgettable);
         self.checkpoint();
     }
 
@@ -389,10 +391,10 @@ impl Partition {
         }
     }
 
-    fn commit_batch(&self, batch: Vec<Job>, forgettable: Vec<[u8; 16]>, chain: &dyn Chain) {
+    fn commit_batch(&self, batch: Vec<Job>, forgettable: Vec<[u8; 16]>) {
         let mut failed = Vec::new();
         let mut done = Vec::new();
-        let result = self.try_commit(batch, forgettable, chain, &mut done, &mut failed);
+        let result = self.try_commit(batch, forgettable, &mut done, &mut failed);
         match result {
             Ok(aftermath) => {
                 // INVARIANT: whoever is told of the commit below finds it in the next snapshot, and no session is
@@ -428,7 +430,6 @@ impl Partition {
         &self,
         batch: Vec<Job>,
         forgettable: Vec<[u8; 16]>,
-        chain: &dyn Chain,
         done: &mut Vec<After>,
         failed: &mut Vec<After>,
     ) -> Result<Aftermath, Fault> {
@@ -451,7 +452,7 @@ impl Partition {
         if works.is_empty() && notes.is_empty() && forgettable.is_empty() {
             return Ok(Aftermath::default());
         }
-        let committed = self.commit(works, &notes, forgettable, chain, done);
+        let committed = self.commit(works, &notes, forgettable, done);
         if committed.is_err() {
             self.keep(notes);
         }
@@ -481,14 +482,13 @@ impl Partition {
         works: VecDeque<Work>,
         notes: &[Vec<u8>],
         forgettable: Vec<[u8; 16]>,
-        chain: &dyn Chain,
         done: &mut Vec<After>,
     ) -> Result<Aftermath, Fault> {
         let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let opened = self.mend(&turn)?;
         let transaction = catalog::begin(&opened.database)?;
         let (aftermath, changes) = {
-            let mut turn = Turn::open(&transaction, chain)?;
+            let mut turn = Turn::open(&transaction)?;
             for id in forgettable {
                 turn.doomed.remove(id.as_slice())?;
             }

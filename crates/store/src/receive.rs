@@ -79,6 +79,20 @@ impl Draft {
             .map_err(|error| Fault::failed("sealing a value", error))?;
         Ok(Self { partition: Arc::clone(partition), size: plain.len() as u64, key, content: Sealed::Small(sealed) })
     }
+
+    /// A value in a file of its own, which `fill` writes. Its name is durable, and removed if nothing commits it.
+    pub(crate) fn large<T>(
+        partition: &Arc<Partition>,
+        fill: impl FnOnce(&mut BlobWriter) -> Result<T, Fault>,
+    ) -> Result<(Self, T), Fault> {
+        let mut writing = Writing::begin(partition, (None, None))?;
+        let filled = fill(&mut writing.writer)?;
+        let Writing { partition, id, file, writer, key, .. } = writing;
+        let size = writer.finish().map_err(|error| disk_fault(&error))?;
+        partition.disk.sync_folder("incoming").map_err(|error| disk_fault(&error))?;
+        partition.erasure.prepare()?;
+        Ok((Self { partition, size, key, content: Sealed::Large(id, file) }, filled))
+    }
 }
 
 fn new_key() -> Result<ValueKey, Fault> {
@@ -161,7 +175,7 @@ impl Store {
     }
 }
 
-fn check_room(partition: &Partition, size: u64) -> Result<(), Fault> {
+pub(crate) fn check_room(partition: &Partition, size: u64) -> Result<(), Fault> {
     if !partition.take_room(size)? {
         let message = "the disk has no room for more data; free some space and try again";
         return Err(Fault::refused(Code::InsufficientStorage, message));
@@ -295,7 +309,7 @@ async fn joined(pending: Pending) -> Result<Writing, Fault> {
     pending.await.unwrap_or_else(|error| Err(Fault::failed("writing a value", error)))
 }
 
-fn disk_fault(error: &std::io::Error) -> Fault {
+pub(crate) fn disk_fault(error: &std::io::Error) -> Fault {
     match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Fault::refused(
             Code::InsufficientStorage,

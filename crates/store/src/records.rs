@@ -196,25 +196,89 @@ pub(crate) struct PartRecord {
     pub(crate) piece: Option<Piece>,
 }
 
-/// The partition's counters and the head of its ledger.
+/// Entries of the ledger that were packed together: commitments in one value, contents in another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SegmentRecord {
+    /// How many.
+    pub(crate) entries: u32,
+    /// The earliest of their times, milliseconds since 1970.
+    pub(crate) first_ms: i64,
+    /// The latest of their times.
+    pub(crate) last_ms: i64,
+    /// Their commitments, 32 bytes each.
+    pub(crate) tree: Piece,
+    /// Their contents; nothing once these were lawfully dropped.
+    pub(crate) contents: Option<SegmentContents>,
+}
+
+impl SegmentRecord {
+    /// Its values.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = &Piece> {
+        std::iter::once(&self.tree).chain(self.contents.as_ref().map(|contents| &contents.piece))
+    }
+
+    /// Its values, to be changed.
+    pub(crate) fn pieces_mut(&mut self) -> impl Iterator<Item = &mut Piece> {
+        std::iter::once(&mut self.tree).chain(self.contents.as_mut().map(|contents| &mut contents.piece))
+    }
+}
+
+/// The contents of a segment's entries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SegmentContents {
+    /// Bundles one behind the other, then the index of terms.
+    pub(crate) piece: Piece,
+    /// The bundles, in order.
+    pub(crate) bundles: Vec<Bundle>,
+}
+
+/// Contents of some entries, compressed together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Bundle {
+    /// Entries in it.
+    pub(crate) entries: u32,
+    /// Bytes before it was compressed.
+    pub(crate) plain: u32,
+    /// Bytes since.
+    pub(crate) packed: u32,
+}
+
+/// The partition's counters. In its row those of the ledger stand behind the rest, and are left out while all are zero.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct State {
     /// The format of the catalog.
     pub(crate) format: u32,
     /// The next number for a version, bucket, upload or small value.
     pub(crate) sequence: u64,
-    /// Entries in the ledger.
+    /// Entries in the chain that ended with catalog format 2.
     pub(crate) log_len: u64,
-    /// The chain's hash over all of them.
+    /// That chain's hash over all of them.
     pub(crate) log_head: [u8; 32],
+    /// What catalog format 3 added.
+    pub(crate) ledger: LedgerCounters,
+}
+
+/// The counters of the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct LedgerCounters {
+    /// Entries ever appended.
+    pub(crate) len: u64,
+    /// Those of them that lie in segments: all below this number.
+    pub(crate) packed: u64,
+    /// Contents that were dropped: of all entries below this number.
+    pub(crate) dropped: u64,
+    /// Entries of the region's log.
+    pub(crate) region: u64,
 }
 
 impl State {
-    /// The format this program writes. Format 1 lacks the extensions; its rows are read as they are.
-    pub(crate) const FORMAT: u32 = 2;
+    /// The format this program writes. Format 1 lacks the extensions, format 2 the ledger's counters; their rows are
+    /// read as they are.
+    pub(crate) const FORMAT: u32 = 3;
 
     pub(crate) const fn new() -> Self {
-        Self { format: Self::FORMAT, sequence: 1, log_len: 0, log_head: [0; 32] }
+        let ledger = LedgerCounters { len: 0, packed: 0, dropped: 0, region: 0 };
+        Self { format: Self::FORMAT, sequence: 1, log_len: 0, log_head: [0; 32], ledger }
     }
 }
 
@@ -266,6 +330,18 @@ impl Row for UploadRecord {
     fn from_row(bytes: &[u8]) -> postcard::Result<Self> {
         let ((number, initiated_ms, attributes, checksum), rest) = postcard::take_from_bytes(bytes)?;
         Ok(Self { number, initiated_ms, attributes, checksum, extension: extension(rest)? })
+    }
+}
+
+impl Row for State {
+    fn to_row(&self) -> postcard::Result<Vec<u8>> {
+        let Self { format, sequence, log_len, log_head, ledger } = self;
+        extended(postcard::to_stdvec(&(format, sequence, log_len, log_head))?, ledger)
+    }
+
+    fn from_row(bytes: &[u8]) -> postcard::Result<Self> {
+        let ((format, sequence, log_len, log_head), rest) = postcard::take_from_bytes(bytes)?;
+        Ok(Self { format, sequence, log_len, log_head, ledger: extension(rest)? })
     }
 }
 

@@ -4,7 +4,7 @@
 //! Every byte is described in `docs/formats/journal.md`.
 
 use crate::Fault;
-use crate::catalog::{INLINE, JOURNALED, LOG, STATE};
+use crate::catalog::{INLINE, JOURNALED, LEDGER, LOG, REGION_LOG, STATE};
 use redb::{AccessGuard, Key, StorageError, Table, TableDefinition, TableHandle, Value, WriteTransaction};
 use std::cell::RefCell;
 use std::ops::Deref;
@@ -103,7 +103,7 @@ pub(crate) fn replay(transaction: &WriteTransaction, mut told: &[u8]) -> Result<
             REMOVE => false,
             _ => return Err(malformed()),
         };
-        if [INLINE.name(), LOG.name()].contains(&name) {
+        if [INLINE.name(), LOG.name(), LEDGER.name(), REGION_LOG.name()].contains(&name) {
             let number = <u64 as Value>::from_bytes(key.get(..8).filter(|_| key.len() == 8).ok_or_else(malformed)?);
             again(transaction, TableDefinition::<u64, &[u8]>::new(name), number, insert.then_some(value))?;
         } else if [STATE.name(), JOURNALED.name()].contains(&name) {

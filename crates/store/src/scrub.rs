@@ -5,10 +5,13 @@
 //! Snapshots live for a step. What changes while it is read is not damaged: a value counts as damaged when its row is
 //! still the same afterwards, and it is damaged again.
 
-use crate::catalog::{BUCKETS, CONFIGURATIONS, DIRECTORY, OwnedRow, PARTS, Rows, UPLOADS, VERSIONS};
+use crate::catalog::{
+    BUCKETS, CONFIGURATIONS, DIRECTORY, LEDGER, LOG, NOTES, Numbers, OwnedRow, PARTS, REGION_LOG, Rows, SEGMENTS,
+    TILES, UPLOADS, VERSIONS,
+};
 use crate::check::{Damage, Values};
 use crate::partition::Partition;
-use crate::records::{BucketRecord, PartRecord, Piece, Place, UploadRecord, VersionRecord, decode};
+use crate::records::{BucketRecord, PartRecord, Piece, Place, SegmentRecord, UploadRecord, VersionRecord, decode};
 use crate::{Fault, Store, blobs, keys};
 use fastness_label::Label;
 use redb::ReadableTable;
@@ -61,13 +64,16 @@ impl Store {
             Scrub { partition, watch, names, uploads: HashMap::new(), sums: ScrubSums::default(), stopped: false };
         scrub.rows(VERSIONS, |scrub, row, value| scrub.version(row, value));
         scrub.rows(PARTS, |scrub, row, value| scrub.part(row, value));
-        for table in [UPLOADS, CONFIGURATIONS, DIRECTORY] {
+        scrub.rows(SEGMENTS, |scrub, row, value| scrub.segment(row, value));
+        for table in [UPLOADS, CONFIGURATIONS, DIRECTORY, TILES, NOTES] {
             scrub.rows(table, |scrub, row, value| {
                 scrub.pace((row.len() + value.len()) as u64);
                 Ok(())
             });
         }
-        scrub.ledger();
+        for table in [LOG, LEDGER, REGION_LOG] {
+            scrub.numbers(table);
+        }
         Ok(scrub.sums)
     }
 }
@@ -135,7 +141,8 @@ impl Scrub<'_> {
         let reading = self.partition.read()?;
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut step = Vec::with_capacity(ROWS_A_STEP);
-        for row in reading.rows(table)?.range::<&[u8]>((start, Bound::Unbounded))?.take(ROWS_A_STEP) {
+        let Some(rows) = reading.rows_if_made(table)? else { return Ok(step) };
+        for row in rows.range::<&[u8]>((start, Bound::Unbounded))?.take(ROWS_A_STEP) {
             let (key, value) = row?;
             step.push((key.value().to_vec(), value.value().to_vec()));
         }
@@ -231,27 +238,38 @@ impl Scrub<'_> {
             .verify(piece, callers_key, &mut |bytes| self.pace(bytes))
     }
 
-    /// The ledger's rows: that they can be read; whether they chain is for the verifier.
-    fn ledger(&mut self) {
+    fn segment(&mut self, row: &[u8], value: &[u8]) -> Result<(), Fault> {
+        let record: SegmentRecord = decode(value)?;
+        let number = row.first_chunk().map(|number| u64::from_be_bytes(*number)).unwrap_or_default();
+        let pieces: Vec<Piece> = record.pieces().cloned().collect();
+        self.pieces(SEGMENTS, (row, value), (&pieces, false), &format!("segment {number} of the ledger"));
+        Ok(())
+    }
+
+    /// The ledger's rows: that they can be read; what is in them is for the verifier.
+    fn numbers(&mut self, table: Numbers) {
         let mut next = 0_u64;
         while !self.stopped {
             let read = (|| {
                 let reading = self.partition.read()?;
-                let (mut count, mut bytes) = (0_u64, 0_u64);
-                for row in reading.log()?.range(next..)?.take(ROWS_A_STEP) {
-                    bytes += row?.1.value().len() as u64;
-                    count += 1;
+                let (mut last, mut bytes) = (None, 0_u64);
+                let Some(rows) = reading.numbers_if_made(table)? else { return Ok((last, bytes)) };
+                for row in rows.range(next..)?.take(ROWS_A_STEP) {
+                    let (number, value) = row?;
+                    (last, bytes) = (Some(number.value()), bytes + value.value().len() as u64);
                 }
-                Ok::<_, Fault>((count, bytes))
+                Ok::<_, Fault>((last, bytes))
             })();
             match read {
-                Ok((0, _)) => return,
-                Ok((count, bytes)) => {
-                    next += count;
+                Ok((None, _)) => return,
+                Ok((Some(last), bytes)) => {
+                    next = last.saturating_add(1);
                     self.pace(bytes);
                 }
                 Err(fault) => {
-                    self.found(String::new(), format!("the ledger cannot be read behind entry {next}: {fault}"));
+                    let name = redb::TableHandle::name(&table).to_owned();
+                    let what = format!("the table `{name}` cannot be read from row {next} on: {fault}");
+                    self.found(String::new(), what);
                     return;
                 }
             }

@@ -567,31 +567,6 @@ impl Store {
         }
         Ok((found, None))
     }
-
-    /// Entries of a ledger from a number on, at most some thousand: for the search for copies and readers. A containment
-    /// reads its own label's, a report those of its view.
-    ///
-    /// # Errors
-    /// A failure.
-    pub fn ledger_page(&self, permit: &Permit, label: Label, from: u64) -> Result<Vec<(u64, Vec<u8>)>, Fault> {
-        const ENTRIES_MAX: usize = 4096;
-        let allowed = match permit.operation() {
-            Operation::ContainSpill { .. } => label == permit.view().session(),
-            Operation::ReportSpill { .. } => permit.view().labels().contains(&label),
-            _ => false,
-        };
-        if !allowed {
-            return Err(Fault::mismatch());
-        }
-        let reading = self.partition(label)?.read()?;
-        let mut page = Vec::new();
-        for row in reading.log()?.range(from..)?.take(ENTRIES_MAX) {
-            let (number, value) = row?;
-            let entry = value.value().get(32..).unwrap_or_default().to_vec();
-            page.push((number.value(), entry));
-        }
-        Ok(page)
-    }
 }
 
 /// What became of a copy.

@@ -1,21 +1,11 @@
 //! A partition on a disk in memory, for the tests of several modules.
 
-use crate::Chain;
 use crate::disk::MemoryDisk;
 use crate::journal::Journal;
 use crate::partition::{Partition, Stage};
 use fastness_label::Policy;
 use fastness_vault::{PartitionKey, RootKey};
 use std::sync::Arc;
-
-/// Links nothing: these tests are not about the ledger.
-pub(crate) struct NoChain;
-
-impl Chain for NoChain {
-    fn link(&self, _: &[u8; 32], _: u64, _: &[u8]) -> [u8; 32] {
-        [0; 32]
-    }
-}
 
 /// A disk with a partition, and the key that opens it again.
 pub(crate) struct Bench {
@@ -43,8 +33,7 @@ impl Bench {
         let disk = Arc::new(disk.clone());
         let journal = Journal::open(disk.clone(), Arc::clone(&self.root)).unwrap();
         let member = journal.member("p", &self.key()).unwrap();
-        let partition =
-            Partition::open(Policy::us().lowest(), disk, self.key(), member, Arc::new(NoChain), stage).unwrap();
+        let partition = Partition::open(Policy::us().lowest(), disk, self.key(), member, stage).unwrap();
         journal.recovered().unwrap();
         partition
     }

@@ -264,13 +264,16 @@ impl Round<'_> {
         }
         for client in &self.clients {
             let mut entries: HashMap<String, bool> = HashMap::new();
-            let see = |_, _: &[u8], entry: &[u8]| {
-                let entry = Entry::decode(entry).unwrap();
+            let see = |_, _: &[u8; 32], content: Option<&[u8]>| {
+                let entry = Entry::decode_content(content.unwrap()).unwrap();
                 let request = entry.request.iter().map(|byte| format!("{byte:02X}")).collect();
                 entries.insert(request, matches!(entry.outcome, Outcome::Done(_) | Outcome::Each(_)));
                 true
             };
-            house.store.read_log(self.template.label(client.label), see).map_err(|fault| fault.to_string())?;
+            house
+                .store
+                .ledger_rows(self.template.label(client.label), (0, u64::MAX), see)
+                .map_err(|fault| fault.to_string())?;
             if let Some(request) = client.done.iter().find(|request| entries.get(*request) != Some(&true)) {
                 return Err(format!("the effect of request {request} at {} is in no ledger", client.label));
             }

@@ -9,7 +9,6 @@ use fastness_identity::directory::{self as rules, AccessKey};
 use fastness_identity::signature::sign::{SignPayload, Signer};
 use fastness_identity::{DirectoryChange, DirectoryError, RegionLabels};
 use fastness_label::{Label, Policy};
-use fastness_ledger::HashChain;
 use fastness_operation::{AccessKeyId, AccountName, AccountNumber, Moment, UserName};
 use fastness_region::RegionService;
 use fastness_store::disk::MemoryDisk;
@@ -137,9 +136,9 @@ impl Template {
             outcome: fastness_ledger::Outcome::Done(None),
             source: String::new(),
         };
-        let (key, chain) = (RootKey::from_bytes(&root), Arc::new(HashChain));
+        let key = RootKey::from_bytes(&root);
         let (store, cast) =
-            Store::create(Arc::new(disk.clone()), key, policy.clone(), setup, chain, first, entry.record(&[0; 32]))
+            Store::create(Arc::new(disk.clone()), key, policy.clone(), setup, first, entry.record(&[0; 32]))
                 .await
                 .unwrap();
         store.close();
@@ -151,8 +150,8 @@ impl Template {
     pub fn open(&self) -> House {
         // A copy of a disk that never fails: everything on it counts as synced.
         let disk = Arc::new(self.disk.crash(0));
-        let (root, chain) = (RootKey::from_bytes(&self.root), Arc::new(HashChain));
-        let store = Store::open(disk, root, self.policy.clone(), chain).unwrap();
+        let root = RootKey::from_bytes(&self.root);
+        let store = Store::open(disk, root, self.policy.clone()).unwrap();
         let service = RegionService::new(Gate::new(store.clone(), Arc::new(Counted::default())));
         House { service, store }
     }
@@ -164,8 +163,8 @@ impl Template {
 
     /// Opens the region on a disk of its own, as a start does.
     pub fn open_on(&self, disk: &MemoryDisk, environment: Arc<dyn Environment>) -> Result<House, Fault> {
-        let (root, chain) = (RootKey::from_bytes(&self.root), Arc::new(HashChain));
-        let store = Store::open(Arc::new(disk.clone()), root, self.policy.clone(), chain)?;
+        let root = RootKey::from_bytes(&self.root);
+        let store = Store::open(Arc::new(disk.clone()), root, self.policy.clone())?;
         let service = RegionService::new(Gate::new(store.clone(), environment));
         Ok(House { service, store })
     }

@@ -3,7 +3,7 @@
 use super::partition::Visit;
 use super::{Damage, RESTORE_PARTITION, RESTORE_VALUE, Values};
 use crate::catalog::{
-    self, BUCKET_NAMES, BUCKETS, CONFIGURATIONS, CONTAINED, DIRECTORY, DOOMED, INLINE, LOG, NULLS, PARTS, Rows, STATE,
+    self, BUCKET_NAMES, BUCKETS, CONFIGURATIONS, CONTAINED, DIRECTORY, DOOMED, INLINE, NULLS, PARTS, Rows, STATE,
     UPLOADS, VERSIONS,
 };
 use crate::disk::{Disk, DiskFile, OpenMode};
@@ -13,7 +13,7 @@ use crate::journal::Member;
 use crate::opened::catch_up;
 use crate::records::{BucketRecord, PartRecord, Piece, Place, State, UploadRecord, VersionRecord, decode};
 use crate::spill::ContainedRecord;
-use crate::{Fault, LogReader, blobs, directory, keys};
+use crate::{Fault, blobs, directory, keys};
 use fastness_operation::AccessKeyId;
 use fastness_vault::PartitionKey;
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable};
@@ -22,7 +22,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 
-const MALFORMED: &str = "this is no damage by the disk, which the seal would show: report it, with \
+pub(super) const MALFORMED: &str = "this is no damage by the disk, which the seal would show: report it, with \
  this output";
 
 /// The labels on the region's list, once the floor's directory was read.
@@ -44,7 +44,7 @@ impl Held {
 
 /// What the rows name, to be held against the files.
 #[derive(Default)]
-struct Named {
+pub(super) struct Named {
     buckets: HashMap<u64, String>,
     uploads: HashMap<u64, String>,
     /// Uploads whose parts are sealed under their caller's key.
@@ -109,10 +109,10 @@ pub(super) fn check(
     }
 }
 
-struct Look<'l, 'v, 'r> {
-    visit: &'l mut Visit<'v, 'r>,
+pub(super) struct Look<'l, 'v, 'r> {
+    pub(super) visit: &'l mut Visit<'v, 'r>,
     named: Named,
-    erasure: ErasureKeys,
+    pub(super) erasure: ErasureKeys,
 }
 
 impl Look<'_, '_, '_> {
@@ -131,20 +131,21 @@ impl Look<'_, '_, '_> {
             self.visit.findings.note(text, advice);
         }
         self.contained(&reading)?;
+        let segments = self.segments(&reading, &state)?;
         self.inline(&reading)?;
         self.doomed(&reading)?;
         self.directory(database, &reading, floor, held)?;
-        self.ledger(&reading, &state)?;
+        self.ledger(&reading, &state, segments)?;
         self.visit.files(&self.named.blobs, &self.named.doomed, &self.named.erasure, &self.erasure);
         Ok(())
     }
 
-    fn wrong(&mut self, what: impl Into<String>, advice: &str) {
+    pub(super) fn wrong(&mut self, what: impl Into<String>, advice: &str) {
         self.visit.findings.wrong(what, advice);
     }
 
     /// Hands every row of a table on; says which row was the last before one that cannot be read.
-    fn each(
+    pub(super) fn each(
         &mut self,
         reading: &ReadTransaction,
         table: Rows,
@@ -366,7 +367,7 @@ impl Look<'_, '_, '_> {
     }
 
     /// A value, from its key to its last byte.
-    fn piece(&mut self, reading: &ReadTransaction, (piece, callers_key): (&Piece, bool), name: &str) {
+    pub(super) fn piece(&mut self, reading: &ReadTransaction, (piece, callers_key): (&Piece, bool), name: &str) {
         self.named.callers += u64::from(callers_key);
         let sums = &mut self.visit.sums;
         sums.bytes += piece.size;
@@ -503,30 +504,6 @@ impl Look<'_, '_, '_> {
         }
         Ok(())
     }
-
-    fn ledger(&mut self, reading: &ReadTransaction, state: &State) -> Result<(), Fault> {
-        let mut chain = (self.visit.setup.ledger)(self.visit.label);
-        let read = (|| {
-            for row in reading.open_table(LOG)?.iter()? {
-                let (number, value) = row?;
-                let (hash, entry) = value.value().split_at_checked(32).unwrap_or((value.value(), &[]));
-                self.visit.sums.entries += 1;
-                if !chain.row(number.value(), hash, entry) {
-                    break;
-                }
-            }
-            Ok(())
-        })();
-        let log = LogReader { label: self.visit.label, length: state.log_len, head: state.log_head };
-        if let Some(text) = chain.finish(&log, read) {
-            self.wrong(
-                format!("the ledger: {text}"),
-                "what is recorded before that place holds; keep this folder as evidence, and \
-                 restore a backup elsewhere",
-            );
-        }
-        Ok(())
-    }
 }
 
 fn bucket_name(_: &Named, row: &[u8]) -> String {
@@ -559,7 +536,7 @@ fn part_name(named: &Named, row: &[u8]) -> String {
 }
 
 /// A value's file, wherever it lies.
-fn find(disk: &dyn Disk, id: &[u8; 16]) -> io::Result<Option<Arc<dyn DiskFile>>> {
+pub(super) fn find(disk: &dyn Disk, id: &[u8; 16]) -> io::Result<Option<Arc<dyn DiskFile>>> {
     for name in [blobs::settled_name(id), blobs::incoming_name(id)] {
         match disk.open(&name, OpenMode::Read) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

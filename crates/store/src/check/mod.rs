@@ -5,13 +5,14 @@
 
 mod catalog;
 mod files;
+mod ledger;
 mod partition;
 mod value;
 
 pub(crate) use value::{Damage, Values};
 
 use crate::disk::{Disk, OverlayDisk};
-use crate::{Fault, LogReader};
+use crate::{Fault, LedgerState};
 use fastness_label::{Label, Policy};
 use fastness_vault::RootKey;
 use std::sync::Arc;
@@ -89,13 +90,17 @@ impl CheckReport {
     }
 }
 
-/// Checks one ledger's rows as they are read; the ledger's own crate implements it.
+/// Checks one ledger as it is read, first the chain that an earlier program kept, then the entries; the ledger's own crate
+/// implements it.
 pub trait LedgerCheck {
-    /// The next row; whether to go on.
-    fn row(&mut self, number: u64, hash: &[u8], entry: &[u8]) -> bool;
+    /// The next row of the chain that an earlier program kept; whether to go on.
+    fn frozen(&mut self, number: u64, hash: &[u8], entry: &[u8]) -> bool;
 
-    /// What is wrong with the chain, if anything, given what the counters say and how the reading went.
-    fn finish(&mut self, log: &LogReader, read: Result<(), Fault>) -> Option<String>;
+    /// The next entry, without its content if that was dropped; whether to go on.
+    fn row(&mut self, number: u64, commitment: &[u8; 32], content: Option<&[u8]>) -> bool;
+
+    /// What is wrong with the ledger, if anything, given what the counters say and how the reading went.
+    fn finish(&mut self, ledger: &LedgerState, read: Result<(), Fault>) -> Option<String>;
 }
 
 /// What a check is told about the region beside its folder.

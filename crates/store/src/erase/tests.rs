@@ -110,7 +110,7 @@ fn bytes_of(disk: &dyn Disk, path: &str) -> Vec<u8> {
 }
 
 async fn erase_all(partition: &Arc<Partition>) -> Result<Erased, Fault> {
-    destroy(partition, listed(partition), Pace::Now, |erased| format!("{erased:?}").into_bytes()).await
+    destroy(partition, listed(partition), Pace::Now, |erased| format!("{:032}{erased:?}", 0).into_bytes()).await
 }
 
 #[tokio::test]
