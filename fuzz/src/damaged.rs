@@ -3,10 +3,11 @@
 //! Oracle: the region opens or says why not; what is read is, for each key, something that was once put there, or an
 //! error; listings name no key that was never there; and where nothing was changed, everything is there.
 
-use crate::house::{House, Template, runtime};
+use crate::house::{House, ROOT, Template, runtime};
 use crate::scenario::read;
 use crate::sure;
 use fastness_label::Policy;
+use fastness_ledger::region_keys;
 use fastness_store::Store;
 use fastness_store::disk::{Disk, MemoryDisk, OpenMode};
 use fastness_vault::RootKey;
@@ -91,7 +92,11 @@ pub(crate) fn run(data: &[u8]) {
             return;
         }
     };
-    let reports = fastness_ledger::verify(&house.store, |_| {});
+    let reports = fastness_ledger::verify(
+        &house.store,
+        &sure(region_keys(&RootKey::from_bytes(&ROOT))).of_log("fastness"),
+        |_| {},
+    );
     if !is_changed {
         assert!(sure(reports).iter().all(|report| report.finding.is_none()), "an untouched ledger has findings");
     }

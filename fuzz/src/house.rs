@@ -32,7 +32,7 @@ pub(crate) const REGION: &str = "us-iso-east-1";
 const FLOOR: &str = "UNCLASSIFIED";
 const MIDDLE: &str = "SECRET";
 const CEILING: &str = "TOP SECRET//SI/TK";
-const ROOT: [u8; 32] = [9; 32];
+pub(crate) const ROOT: [u8; 32] = [9; 32];
 
 /// The labels of somebody's keys, and their letters in scenarios.
 type Keys = &'static [(&'static str, char)];

@@ -7,7 +7,7 @@ use crate::house::runtime;
 use crate::sure;
 use fastness_identity::DirectoryChange;
 use fastness_label::Policy;
-use fastness_ledger::{Entry, EntryError, Finding, Outcome, Recorded, verify};
+use fastness_ledger::{Entry, EntryError, Finding, Outcome, Recorded, region_keys, verify};
 use fastness_store::disk::MemoryDisk;
 use fastness_store::{RegionSetup, Store};
 use fastness_vault::RootKey;
@@ -90,17 +90,19 @@ fn ledger(entries: Vec<Vec<u8>>) {
     // The region's making wrote entry 0.
     let mut numbered = (1..).zip(&entries);
     let expected = numbered.find_map(|(number, entry)| {
-        let error = Entry::decode(entry).err()?;
+        let (commitment, content) = sure(entry.split_first_chunk().ok_or("every entry has a commitment"));
+        let error = Recorded::checked(commitment, content).err()?;
         Some(Finding::Content { number, error: error.to_string() })
     });
     let length = u64::try_from(entries.len()).unwrap_or(u64::MAX).saturating_add(1);
     let root = RootKey::from_bytes(&[9; 32]);
+    let keys = sure(region_keys(&root)).of_log("fastness");
     let store = sure(Store::open(Arc::new(disk()), root, Policy::us()));
     let label = Policy::us().lowest();
     for entry in entries {
         sure(runtime().block_on(store.record(label, entry)));
     }
-    let reports = sure(verify(&store, |_| {}));
+    let reports = sure(verify(&store, &keys, |_| {}));
     let Some(report) = reports.first() else { unreachable!("a region has a ledger") };
     assert_eq!(report.finding, expected);
     assert!(expected.is_some() || report.entries == length, "{} of {length} entries", report.entries);

@@ -5,7 +5,7 @@ use crate::place;
 use crate::say;
 use anyhow::{Context, bail};
 use comfy_table::{Table, presets};
-use fastness_region::{ChainReport, Policy, RegionFolder};
+use fastness_region::{LogReport, Policy, RegionFolder};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 struct Checked {
     region: String,
-    report: ChainReport,
+    report: LogReport,
     label: String,
 }
 
@@ -37,7 +37,10 @@ pub fn run(command: AuditCommand) -> anyhow::Result<ExitCode> {
                 "region": one.region,
                 "label": one.label,
                 "entries": one.report.entries,
-                "head": hex(&one.report.head),
+                "log": one.report.origin,
+                "signed": one.report.signed,
+                "dropped": one.report.dropped,
+                "root": hex(&one.report.root),
                 "finding": one.report.finding.as_ref().map(ToString::to_string),
             })
         };
@@ -68,7 +71,7 @@ fn verify(region: &str, path: &Path, policy: Option<&Path>, bar: &ProgressBar) -
     let store = folder.open_existing(policy.clone())?;
     let reports = folder.verify(&store, |count| bar.inc(count));
     store.close();
-    let checked = |report: ChainReport| {
+    let checked = |report: LogReport| {
         let label = policy.banner(report.label);
         Checked { region: region.to_owned(), label, report }
     };
@@ -90,7 +93,7 @@ fn print(checked: &[Checked], broken: &[String]) {
     table.load_preset(presets::UTF8_BORDERS_ONLY).set_header(["region", "ledger of", "entries", "head", "verdict"]);
     for one in checked {
         let verdict = one.report.finding.as_ref().map_or_else(|| "good".to_owned(), ToString::to_string);
-        let head = hex(&one.report.head).chars().take(16).collect();
+        let head = hex(&one.report.root).chars().take(16).collect();
         table.add_row([one.region.clone(), one.label.clone(), one.report.entries.to_string(), head, verdict]);
     }
     say!("{table}");

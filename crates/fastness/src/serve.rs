@@ -3,7 +3,8 @@
 use crate::arguments::Serve;
 use crate::{place, say};
 use fastness_region::{
-    Environment, Gate, LifecycleClock, RegionFolder, RegionService, Scrubber, ServeError, SystemEnvironment,
+    Environment, Gate, LedgerKeeper, LifecycleClock, RegionFolder, RegionService, Scrubber, ServeError,
+    SystemEnvironment,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ pub async fn run(arguments: Serve) -> anyhow::Result<()> {
     if !arguments.with_parent {
         eprintln!("{}: {}", config.name, folder.describe_root());
     }
+    let keeper = LedgerKeeper::start(store.clone(), environment.clone(), folder.signing_keys()?)?;
     let scrubber = Scrubber::start(store.clone(), environment.clone(), config.scrub)?;
     let service = RegionService::at_domain(Gate::new(store, environment), config.domain.as_deref());
     let stop = stop_signal(arguments.with_parent)?;
@@ -43,6 +45,8 @@ pub async fn run(arguments: Serve) -> anyhow::Result<()> {
         lifecycle.abort();
         // A scrubber cut off by the store's end would take that for damage.
         drop(scrubber);
+        // Signs what is new before it ends.
+        drop(keeper);
     };
     fastness_region::serve(service, listener, stop).await;
     Ok(())

@@ -1,13 +1,18 @@
-//! The ledger: what was asked, decided and done, one ledger a partition.
+//! The ledger: what was asked, decided and done, as a transparency log that anybody can check.
 //!
-//! The store appends an entry, a commitment and a content, inside the commit of the write that it records; this crate
-//! says what an entry holds ([`Entry`]) and checks ledgers offline ([`verify`]), with the chains of hashes that earlier
-//! programs kept ([`chain_link`]).
+//! Each partition has one. The store appends an entry, 32 bytes that commit to it and its content, inside the commit of
+//! the write that it records ([`Entry`], [`Recorded`]). Every second what is new goes under a checkpoint, signed with two
+//! keys ([`Keeper`]); the region's log at the ceiling binds the partitions' checkpoints. Trees, tiles, notes and
+//! checkpoints are those of RFC 6962 and C2SP, so that others' programs can check them. [`verify`] checks a region's
+//! ledgers offline, with the chains of hashes that earlier programs kept ([`chain_link`]).
 
 mod chain;
 mod checkpoint;
 mod entry;
 mod field;
+mod keeper;
+mod log;
+mod mirror;
 mod note;
 mod tile;
 mod tree;
@@ -17,6 +22,11 @@ pub use chain::chain_link;
 pub use checkpoint::{Checkpoint, origin, region_origin};
 pub use entry::{Entry, EntryError, Outcome, Recorded};
 pub use field::{FIELDS, SALT_LEN, Salt, Value, commitment, entry_of, salts};
+pub use keeper::{Keeper, Step, region_keys};
+pub use log::{Log, LogError};
+pub use mirror::{
+    CHECKPOINT_FILE, MirrorError, MirrorFinding, MirrorReport, ReadFile, mirror, read_checkpoint, verify_mirror,
+};
 pub use note::{
     KeyKind, NOTE_LEN_MAX, Note, NoteError, NoteSignature, SIGNATURES_MAX, SigningKeys, VerifierKey, is_key_name,
 };
@@ -25,4 +35,4 @@ pub use tree::{
     Frontier, Hash, Hashes, ProofError, TILE_LEN, TileHash, check_consistency, check_inclusion, consistency,
     empty_root, inclusion, leaf_hash, node_hash, root,
 };
-pub use verify::{ChainReport, Finding, checker, verify};
+pub use verify::{Finding, LogReport, checker, verify};

@@ -69,11 +69,17 @@ pub fn entry_bundle(entries: &[[u8; 32]]) -> Vec<u8> {
     entries.iter().flat_map(|entry| [0, 32].into_iter().chain(*entry)).collect()
 }
 
-/// The entries of a bundle's file; nothing if it is not a bundle of ours.
+/// The entries of a bundle's file; nothing if it is cut off.
 #[must_use]
-pub fn read_entry_bundle(bytes: &[u8]) -> Option<Vec<[u8; 32]>> {
-    let entry = |chunk: &[u8]| chunk.strip_prefix(&[0, 32])?.try_into().ok();
-    bytes.chunks(34).map(entry).collect()
+pub fn read_entry_bundle(mut bytes: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut entries = Vec::new();
+    while !bytes.is_empty() {
+        let (length, rest) = bytes.split_first_chunk()?;
+        let (entry, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+        entries.push(entry);
+        bytes = rest;
+    }
+    Some(entries)
 }
 
 /// The hashes of a tile's file; nothing if its length is not a tile's.
@@ -118,7 +124,8 @@ mod tests {
     fn bundles_read_back() {
         let entries = [[1; 32], [2; 32]];
         let bytes = entry_bundle(&entries);
-        assert_eq!(read_entry_bundle(&bytes), Some(entries.to_vec()));
+        assert_eq!(read_entry_bundle(&bytes), Some(entries.iter().map(<[u8; 32]>::as_slice).collect()));
+        assert_eq!(read_entry_bundle(&[0, 1, 7, 0, 0]), Some(vec![[7].as_slice(), &[]]));
         assert_eq!(read_entry_bundle(bytes.get(..40).unwrap()), None);
         assert_eq!(read_entry_bundle(&[1; 34]), None);
         assert_eq!(read_hashes(&[3; 64]), Some(vec![[3; 32]; 2]));

@@ -2,7 +2,7 @@
 
 use fastness_identity::directory::create_operator;
 use fastness_label::Policy;
-use fastness_ledger::{ChainReport, Entry, Outcome};
+use fastness_ledger::{Entry, LogReport, Outcome, SigningKeys};
 use fastness_operation::Moment;
 use fastness_store::disk::{Disk, OsDisk, OverlayDisk};
 use fastness_store::{CheckFinding, CheckReport, CheckSetup, Fault, Gravity, RegionSetup, Store};
@@ -229,12 +229,23 @@ impl RegionFolder {
         Ok(store)
     }
 
-    /// Checks every ledger of the region.
+    /// The keys that sign the region's logs.
+    ///
+    /// # Errors
+    /// [`RegionError`] when there is no root key that they come from.
+    pub fn signing_keys(&self) -> Result<SigningKeys, RegionError> {
+        let root =
+            self.root()?.ok_or_else(|| RegionError::Incomplete { path: self.path.clone(), missing: ROOT_KEY })?;
+        fastness_ledger::region_keys(&root).map_err(|error| self.store_error(Fault::Failed(error.to_string())))
+    }
+
+    /// Checks every log of the region.
     ///
     /// # Errors
     /// [`RegionError`] when the region cannot be opened.
-    pub fn verify(&self, store: &Store, progress: impl FnMut(u64)) -> Result<Vec<ChainReport>, RegionError> {
-        fastness_ledger::verify(store, progress).map_err(|fault| self.store_error(fault))
+    pub fn verify(&self, store: &Store, progress: impl FnMut(u64)) -> Result<Vec<LogReport>, RegionError> {
+        let keys = self.signing_keys()?.of_log("fastness");
+        fastness_ledger::verify(store, &keys, progress).map_err(|fault| self.store_error(fault))
     }
 
     /// Checks everything in the folder: structure, authentication tags, what belongs to what, the ledgers. Changes

@@ -2,14 +2,17 @@
 
 mod config;
 mod folder;
+mod keeper;
 mod lifecycle;
 mod scrub;
 mod server;
 mod service;
+mod signal;
 mod tracked;
 
 pub use config::{ConfigError, ErasureConfig, RegionConfig};
 pub use folder::{CheckStep, OperatorKey, RegionError, RegionFolder, try_lock_patiently};
+pub use keeper::LedgerKeeper;
 pub use lifecycle::LifecycleClock;
 pub use scrub::{ScrubConfig, Scrubber};
 pub use server::{ServeError, serve};
@@ -19,6 +22,6 @@ pub use service::{HEALTH_PATH, RegionService};
 pub use fastness_gate::{Environment, Gate, SystemEnvironment};
 pub use fastness_identity::signature::sign;
 pub use fastness_label::{Label, Marking, MarkingError, Policy};
-pub use fastness_ledger::{ChainReport, Finding};
+pub use fastness_ledger::{Finding, LogReport, SigningKeys, VerifierKey};
 pub use fastness_operation as operation;
 pub use fastness_store::{CheckFinding, CheckReport, Fault, Gravity, PartitionSums, RegionSetup, Store};

@@ -4,13 +4,14 @@
 //! A finding goes into the process's log, and into the ledger of the partition that it is in; so does the sum of each
 //! pass. Nothing of it is seen below: one partition's scrub knows nothing of another's.
 
+use crate::signal::Signal;
 use fastness_gate::Environment;
 use fastness_label::Label;
 use fastness_ledger::{Entry, Outcome};
 use fastness_store::{Fault, ScrubFinding, ScrubSums, ScrubWatch, Store};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
@@ -43,29 +44,6 @@ pub struct Scrubber {
     overseer: Option<std::thread::JoinHandle<()>>,
 }
 
-/// Says when to stop; waiting for it is how scrubbers sleep.
-#[derive(Debug, Default)]
-struct Signal {
-    stopped: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Signal {
-    /// Sleeps; whether to go on.
-    fn sleep(&self, duration: Duration) -> bool {
-        let deadline = Instant::now() + duration;
-        let mut stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
-        while !*stopped {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return true;
-            }
-            stopped = self.changed.wait_timeout(stopped, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        false
-    }
-}
-
 /// What every scrubber of a region holds.
 #[derive(Clone)]
 struct Tools {
@@ -93,8 +71,7 @@ impl Scrubber {
 
 impl Drop for Scrubber {
     fn drop(&mut self) {
-        *self.signal.stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.signal.changed.notify_all();
+        self.signal.stop();
         if let Some(overseer) = self.overseer.take()
             && overseer.join().is_err()
         {

@@ -184,6 +184,14 @@ impl Store {
         names.into_iter().map(resolve).collect()
     }
 
+    /// What is free on the region's disk, in bytes.
+    ///
+    /// # Errors
+    /// A failure.
+    pub fn free_bytes(&self) -> Result<u64, Fault> {
+        self.inner.disk.free_bytes().map_err(|error| Fault::failed("asking for free space", error))
+    }
+
     /// Appends an entry to the ledger of a label's partition, and answers when it is durable.
     ///
     /// # Errors

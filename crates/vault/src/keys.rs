@@ -43,6 +43,17 @@ impl RootKey {
         self.0.bytes()
     }
 
+    /// A secret seed for one purpose: the same for the same root key, and telling nothing of it or of other purposes'.
+    ///
+    /// # Errors
+    /// When the library refuses to derive it.
+    pub fn seed(&self, purpose: &str) -> Result<Zeroizing<[u8; KEY_LEN]>, VaultError> {
+        let derived = self.0.derive("seeds", purpose.as_bytes())?;
+        let mut seed = Zeroizing::new([0; KEY_LEN]);
+        seed.copy_from_slice(derived.bytes());
+        Ok(seed)
+    }
+
     /// Wraps a partition's key for the file in that partition's `folder`.
     ///
     /// # Errors

@@ -258,7 +258,7 @@ impl Round<'_> {
         let checked = self.look(house, damage).await?;
         self.tally.saw(&checked);
         house.store.flush().await.map_err(|fault| format!("the records of reads: {fault}"))?;
-        let reports = verify(&house.store, |_| ()).map_err(|fault| fault.to_string())?;
+        let reports = verify(&house.store, &house.log_keys(), |_| ()).map_err(|fault| fault.to_string())?;
         if let Some(report) = reports.iter().find(|report| report.finding.is_some()) {
             return Err(format!("the ledger is damaged: {report:?}"));
         }

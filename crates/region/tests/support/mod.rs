@@ -9,6 +9,7 @@ use fastness_identity::directory::{self as rules, AccessKey};
 use fastness_identity::signature::sign::{SignPayload, Signer};
 use fastness_identity::{DirectoryChange, DirectoryError, RegionLabels};
 use fastness_label::{Label, Policy};
+use fastness_ledger::{Keeper, VerifierKey, region_keys};
 use fastness_operation::{AccessKeyId, AccountName, AccountNumber, Moment, UserName};
 use fastness_region::RegionService;
 use fastness_store::disk::MemoryDisk;
@@ -153,7 +154,7 @@ impl Template {
         let root = RootKey::from_bytes(&self.root);
         let store = Store::open(disk, root, self.policy.clone()).unwrap();
         let service = RegionService::new(Gate::new(store.clone(), Arc::new(Counted::default())));
-        House { service, store }
+        House { service, store, root: self.root }
     }
 
     /// A copy of the region's disk, with faults to be planned on it.
@@ -166,7 +167,7 @@ impl Template {
         let root = RootKey::from_bytes(&self.root);
         let store = Store::open(Arc::new(disk.clone()), root, self.policy.clone())?;
         let service = RegionService::new(Gate::new(store.clone(), environment));
-        Ok(House { service, store })
+        Ok(House { service, store, root: self.root })
     }
 
     /// Checks the region on a disk that nothing has open.
@@ -228,6 +229,7 @@ pub struct House {
     service: RegionService,
     /// For looking at the ledgers; requests go through the service alone.
     pub store: Store,
+    root: [u8; 32],
 }
 
 /// A request before it is signed.
@@ -380,6 +382,16 @@ pub fn elements(xml: &str, name: &str) -> Vec<String> {
 }
 
 impl House {
+    /// The keeper of the region's ledgers, which signs when it is told to.
+    pub fn keeper(&self) -> Keeper {
+        Keeper::new(self.store.clone(), region_keys(&RootKey::from_bytes(&self.root)).unwrap())
+    }
+
+    /// The public keys with which the region's logs are checked.
+    pub fn log_keys(&self) -> [VerifierKey; 2] {
+        region_keys(&RootKey::from_bytes(&self.root)).unwrap().of_log("fastness")
+    }
+
     /// What the region does by itself, for as long as it is polled.
     pub async fn keep_up(&self, erase_within: std::time::Duration) {
         self.service.clone().keep_up(erase_within).await;

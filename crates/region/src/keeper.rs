@@ -1,0 +1,130 @@
+//! The thread that keeps a region's ledgers: every second it signs what is new, and it raises the alarms that only
+//! somebody who looks all the time can raise.
+//!
+//! An alarm goes into the process's log and, as an entry `Alarm` by the region, into the ledger at the ceiling: a log that
+//! no longer fits what was signed, a clock that steps back, a disk that is nearly full.
+
+use crate::signal::Signal;
+use fastness_gate::Environment;
+use fastness_ledger::{Entry, Keeper, Outcome, SigningKeys};
+use fastness_store::{RESERVE_LEN, Store};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+
+/// How often what is new is signed.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// How far a clock may step back without an alarm: time services correct by less.
+const STEP_BACK_MAX_MS: i64 = 1_000;
+
+/// What must be free on the disk, or it is nearly full: room for records is held back at a sixteenth of this.
+const FREE_MIN: u64 = 16 * RESERVE_LEN;
+
+/// The keeper of a region's ledgers; when it is dropped it signs what is new, and ends.
+#[derive(Debug)]
+pub struct LedgerKeeper {
+    signal: Arc<Signal>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl LedgerKeeper {
+    /// Starts the keeper of a region. Called within the runtime.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start(store: Store, environment: Arc<dyn Environment>, keys: SigningKeys) -> std::io::Result<Self> {
+        let signal = Arc::new(Signal::default());
+        let mut watch = Watch {
+            keeper: Keeper::new(store.clone(), keys),
+            store,
+            environment,
+            runtime: Handle::current(),
+            raised: BTreeSet::new(),
+            latest_ms: i64::MIN,
+        };
+        let stopped = Arc::clone(&signal);
+        let work = move || {
+            while stopped.sleep(EVERY) {
+                watch.look();
+            }
+            watch.look();
+        };
+        let thread = std::thread::Builder::new().name("ledger-keeper".to_owned()).spawn(work)?;
+        Ok(Self { signal, thread: Some(thread) })
+    }
+}
+
+impl Drop for LedgerKeeper {
+    fn drop(&mut self) {
+        self.signal.stop();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the ledgers' keeper ended by a panic");
+        }
+    }
+}
+
+struct Watch {
+    keeper: Keeper,
+    store: Store,
+    environment: Arc<dyn Environment>,
+    runtime: Handle,
+    /// Alarms that hold, each raised once.
+    raised: BTreeSet<String>,
+    /// The latest time that the clock has shown.
+    latest_ms: i64,
+}
+
+impl Watch {
+    fn look(&mut self) {
+        let mut alarms = BTreeSet::new();
+        let runtime = self.runtime.clone();
+        for (log, error) in runtime.block_on(self.keeper.step()).alarms {
+            alarms.insert(format!("log {log}: {error}"));
+        }
+        if let Ok(free) = self.store.free_bytes()
+            && free < FREE_MIN
+        {
+            alarms.insert("the disk is nearly full: data is refused soon, so that records still find room".to_owned());
+        }
+        let now_ms = self.environment.moment(None).now_ms;
+        if now_ms < self.latest_ms.saturating_sub(STEP_BACK_MAX_MS) {
+            // What it shows from now on is what the next step back is judged by.
+            self.raise(&format!("the clock stepped back by {} ms, from {}", self.latest_ms - now_ms, self.latest_ms));
+            self.latest_ms = now_ms;
+        }
+        self.latest_ms = self.latest_ms.max(now_ms);
+        for alarm in alarms.difference(&self.raised) {
+            self.raise(alarm);
+        }
+        self.raised = alarms;
+    }
+
+    fn raise(&self, alarm: &str) {
+        tracing::error!(alarm, "the ledgers' keeper");
+        let moment = self.environment.moment(None);
+        let label = self.store.labels().ceiling();
+        let entry = Entry {
+            time_ms: moment.now_ms,
+            request: [0; 8],
+            service: "fastness".to_owned(),
+            operation: "Alarm".to_owned(),
+            principal: "region".to_owned(),
+            account: String::new(),
+            key: String::new(),
+            label: self.store.policy().banner(label),
+            nationality: String::new(),
+            duty: String::new(),
+            agent: String::new(),
+            resources: Vec::new(),
+            outcome: Outcome::Done(Some(alarm.to_owned())),
+            source: String::new(),
+        };
+        if let Err(fault) = self.runtime.block_on(self.store.record(label, entry.record(&moment.seed))) {
+            tracing::error!(%fault, "an alarm is not in the ledger");
+        }
+    }
+}
