@@ -79,7 +79,7 @@ fn verify_ledger(store: &Store, ledger: &LedgerState, progress: &mut impl FnMut(
         .and_then(|()| match running.report.finding {
             Some(_) => Ok(()),
             None => store
-                .ledger_rows(ledger.label, (0, ledger.length), |number, _, content| told(running.row(number, content))),
+                .ledger_rows(ledger.label, 0, ledger.length, |number, _, content| told(running.row(number, content))),
         });
     progress(count % 1024);
     running.finish(read, ledger)
@@ -185,6 +185,7 @@ mod tests {
     use fastness_label::Policy;
 
     type Row = (u64, [u8; 32], Vec<u8>);
+    type Entered = (u64, Option<Vec<u8>>);
 
     fn entry(time_ms: i64) -> Vec<u8> {
         let text = String::new;
@@ -264,8 +265,8 @@ mod tests {
 
     #[test]
     fn gaps_lengths_and_nonsense_are_found_in_the_ledger() {
-        let rows: Vec<(u64, Option<Vec<u8>>)> = (0..10).map(|number| (number, Some(entry(1)[32..].to_vec()))).collect();
-        let check = |change: &dyn Fn(&mut Vec<(u64, Option<Vec<u8>>)>), expected: Option<Finding>| {
+        let rows: Vec<Entered> = (0..10).map(|number| (number, Some(entry(1)[32..].to_vec()))).collect();
+        let check = |change: &dyn Fn(&mut Vec<Entered>), expected: Option<Finding>| {
             let (mut rows, state) = (rows.clone(), state(None, 10));
             change(&mut rows);
             let mut checker = Checker(Some(Running::new(state.label)));
