@@ -156,7 +156,57 @@ async fn packed_or_not_each_entry_is_read_once() {
     assert!(append(&store, 0..0).await.is_ok());
     let short = store.record(label(), vec![1; 31]).await;
     assert!(short.unwrap_err().to_string().contains("commitment"));
+    let noted = store.note(label(), vec![1; 31]).await;
+    assert!(noted.unwrap_err().to_string().contains("commitment"));
     assert_whole(&store, length - 9, length);
+}
+
+/// Long entries end a bundle early; what is in the others is found all the same.
+#[tokio::test]
+async fn long_entries_are_packed_and_read() {
+    let long = |number: u64| {
+        let more = match number % 300 {
+            7 => 400_000,
+            8..14 => 60_000,
+            _ => number as usize % 3,
+        };
+        let mut rng = StdRng::seed_from_u64(number);
+        let noise: Vec<u8> = (0..more / 100).flat_map(|_| [rng.random::<u8>(); 100]).collect();
+        [content(number), noise].concat()
+    };
+    let store = made(&MemoryDisk::new()).await;
+    for first in (0..SEGMENT_LEN).step_by(256) {
+        let work = move |turn: &mut Turn<'_>| {
+            let mut append = |number| turn.append(&[commitment(number).as_slice(), &long(number)].concat());
+            (first..first + 256).try_for_each(&mut append)
+        };
+        store.partition(label()).unwrap().turn(work, |_| Vec::new()).await.unwrap();
+    }
+    assert!(store.pack(label(), digest).await.unwrap());
+    let bundles = segment(&store.partition(label()).unwrap(), 0).unwrap().contents.unwrap().bundles;
+    assert!(bundles.len() > 30 && bundles.iter().all(|bundle| bundle.plain < 700_000), "{bundles:?}");
+    assert!(bundles.iter().any(|bundle| bundle.entries < 10) && bundles.iter().any(|bundle| bundle.entries == 256));
+    for (from, to) in [(0, SEGMENT_LEN), (5, 9), (308, 311), (4_000, SEGMENT_LEN)] {
+        let mut next = from;
+        let see = |number: u64, hash: &[u8; 32], bytes: Option<&[u8]>| {
+            assert!((number, *hash) == (next, commitment(next)) && bytes == Some(&long(next)), "{next}");
+            next += 1;
+            true
+        };
+        store.ledger_rows(label(), from, to, see).unwrap();
+        assert_eq!(next, to);
+    }
+    for term in [None, Some(2), Some(1_010)] {
+        let wanted = |number: &u64| term.is_none_or(|term| digest_of(*number).terms.contains(&term));
+        let mut expected = (0..SEGMENT_LEN - 100).rev().filter(wanted);
+        let see = |number, bytes: &[u8]| {
+            assert!(Some(number) == expected.next() && bytes == long(number), "{number}");
+            true
+        };
+        store.ledger_candidates(label(), term, i64::MIN, i64::MAX, SEGMENT_LEN - 100, see).unwrap();
+        assert_eq!(expected.next(), None);
+    }
+    store.close();
 }
 
 /// The disk fails at a step of the packing, then loses power: nothing is lost, nothing is double, and the next packing
@@ -228,6 +278,8 @@ async fn dropped_contents_cannot_be_read_again_and_commitments_can() {
     assert_eq!(entry.unwrap(), [0_u64.to_be_bytes(), SEGMENT_LEN.to_be_bytes()].concat());
     assert_eq!(store.ledger(label()).unwrap().dropped, SEGMENT_LEN);
     assert_whole(&store, 0, length);
+    // Files go once the commit was told: what waits behind that finds them gone.
+    store.flush().await.unwrap();
     assert!(!blobs::is_there(&partition, &id), "its file is gone");
     assert_eq!(store.drop_contents(label(), SEGMENT_LEN, record).await.unwrap(), 0, "once");
     // Nothing of it is found, whatever is looked for.
