@@ -95,7 +95,7 @@ impl House {
             found.extend(Entry::decode_content(content.unwrap()).ok());
             true
         };
-        self.store.ledger_rows(floor, (0, u64::MAX), see).unwrap();
+        self.store.ledger_rows(floor, 0, u64::MAX, see).unwrap();
         found
     }
 

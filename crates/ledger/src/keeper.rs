@@ -182,7 +182,7 @@ fn last_bound(log: &Log<'_>, store: &Store) -> Result<HashMap<Label, String>, Lo
         labels.held().iter().map(|label| (Log::of_partition(store, *label).origin(), *label)).collect();
     let length = log.length()?;
     let mut found = HashMap::new();
-    store.region_log(log.label(), (length.saturating_sub(LOOK_BACK_LEN), length), |_, entry| {
+    store.region_log(log.label(), length.saturating_sub(LOOK_BACK_LEN), length, |_, entry| {
         let text = String::from_utf8_lossy(entry).into_owned();
         if let Some(label) = text.lines().next().and_then(|origin| names.get(origin)) {
             found.insert(*label, text);

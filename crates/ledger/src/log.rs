@@ -108,17 +108,17 @@ impl<'s> Log<'s> {
 
     /// A kept hash of the tree.
     pub(crate) fn tile(&self, level: u8, index: u64) -> Result<Option<Hash>, Fault> {
-        Ok(self.store.tiles(self.label, self.kind, level, (index, index + 1))?.first().copied())
+        Ok(self.store.tiles(self.label, self.kind, level, index, index + 1)?.first().copied())
     }
 
     /// Hands leaf hashes of a range to `see`, in order.
     pub(crate) fn leaves(&self, (from, to): (u64, u64), mut see: impl FnMut(u64, Hash)) -> Result<(), Fault> {
         match self.kind {
-            LedgerLog::Partition => self.store.commitments(self.label, (from, to), |number, commitment| {
+            LedgerLog::Partition => self.store.commitments(self.label, from, to, |number, commitment| {
                 see(number, leaf_hash(commitment));
                 true
             }),
-            LedgerLog::Region => self.store.region_log(self.label, (from, to), |number, entry| {
+            LedgerLog::Region => self.store.region_log(self.label, from, to, |number, entry| {
                 see(number, leaf_hash(entry));
                 true
             }),
@@ -131,7 +131,7 @@ impl Hashes for Log<'_> {
 
     fn hashes(&self, level: u8, from: u64, to: u64) -> Result<Vec<Hash>, Fault> {
         if level > 0 {
-            return self.store.tiles(self.label, self.kind, level, (from, to));
+            return self.store.tiles(self.label, self.kind, level, from, to);
         }
         let mut found = Vec::new();
         self.leaves((from, to), |_, hash| found.push(hash))?;

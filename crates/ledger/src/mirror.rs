@@ -73,7 +73,7 @@ impl Log<'_> {
         match self.kind() {
             LedgerLog::Partition => {
                 let mut entries = Vec::new();
-                self.store().commitments(self.label(), range, |_, commitment| {
+                self.store().commitments(self.label(), range.0, range.1, |_, commitment| {
                     entries.push(*commitment);
                     true
                 })?;
@@ -81,7 +81,7 @@ impl Log<'_> {
             }
             LedgerLog::Region => {
                 let mut bytes = Vec::new();
-                self.store().region_log(self.label(), range, |_, entry| {
+                self.store().region_log(self.label(), range.0, range.1, |_, entry| {
                     bytes.extend(u16::try_from(entry.len()).unwrap_or(u16::MAX).to_be_bytes());
                     bytes.extend_from_slice(entry);
                     true

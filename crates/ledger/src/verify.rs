@@ -156,7 +156,7 @@ fn region_log(store: &Store, keys: &[VerifierKey]) -> Result<(LogReport, Vec<Bou
     let mut report = blank(&log);
     let mut bound: Vec<Bound> = Vec::new();
     let mut finding = None;
-    let read = store.region_log(log.label(), (0, length), |number, entry| {
+    let read = store.region_log(log.label(), 0, length, |number, entry| {
         match follows(&bound, entry) {
             Ok(checkpoint) => bound.push(Bound { number, checkpoint }),
             Err(why) => finding = Some(Finding::Region { number, why }),
@@ -262,7 +262,7 @@ fn contents(store: &Store, state: &LedgerState, progress: &mut dyn FnMut(u64)) -
 /// Checks the contents of a range of entries; the first bad one.
 fn share(store: &Store, state: &LedgerState, range: Range<u64>, done: &AtomicU64) -> Option<Finding> {
     let (mut next, mut finding) = (range.start, None);
-    let read = store.ledger_rows(state.label, (range.start, range.end), |number, commitment, content| {
+    let read = store.ledger_rows(state.label, range.start, range.end, |number, commitment, content| {
         finding = row(next, state.dropped, number, commitment, content);
         if finding.is_none() {
             next += 1;

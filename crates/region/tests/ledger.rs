@@ -25,7 +25,7 @@ fn rows(template: &Template, house: &House, label: &str) -> Vec<(Vec<u8>, Vec<u8
         rows.push((hash.to_vec(), content.unwrap().to_vec()));
         true
     };
-    house.store.ledger_rows(template.label(label), (0, u64::MAX), see).unwrap();
+    house.store.ledger_rows(template.label(label), 0, u64::MAX, see).unwrap();
     rows
 }
 

@@ -176,7 +176,7 @@ async fn what_expires_is_in_the_ledger() {
             rows.push(Entry::decode_content(content.unwrap()).unwrap());
             true
         };
-        house.store.ledger_rows(label, (0, u64::MAX), see).unwrap();
+        house.store.ledger_rows(label, 0, u64::MAX, see).unwrap();
         rows
     };
     let before = count(&play.house).len();

@@ -58,7 +58,7 @@ fn scrubs(house: &House, template: &Template, label: &str) -> Vec<Entry> {
         found.extend(Entry::decode_content(content.unwrap()).ok().filter(|entry| entry.operation == "Scrub"));
         true
     };
-    house.store.ledger_rows(template.label(label), (0, u64::MAX), see).unwrap();
+    house.store.ledger_rows(template.label(label), 0, u64::MAX, see).unwrap();
     found
 }
 

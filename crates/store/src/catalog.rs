@@ -262,9 +262,7 @@ impl<'t> Turn<'t> {
 
     /// Appends an entry to the partition's ledger: its commitment (32 bytes), then its content.
     pub(crate) fn append(&mut self, entry: &[u8]) -> Result<(), Fault> {
-        if entry.len() < COMMITMENT_LEN {
-            return Err(Fault::Failed("an entry of the ledger has no commitment".to_owned()));
-        }
+        check_entry(entry)?;
         self.ledger.insert(self.state.ledger.len, entry)?;
         self.state.ledger.len += 1;
         Ok(())
@@ -338,6 +336,14 @@ impl<'t> Turn<'t> {
         let Self { unlinked, settled, directory_changed, erased, number, redo, .. } = self;
         Ok((Aftermath { unlinked, settled, directory_changed, erased }, Changes { number, told: redo.take() }))
     }
+}
+
+/// Refuses what is too short to be an entry of the ledger.
+pub(crate) fn check_entry(entry: &[u8]) -> Result<(), Fault> {
+    if entry.len() < COMMITMENT_LEN {
+        return Err(Fault::Failed("an entry of the ledger has no commitment".to_owned()));
+    }
+    Ok(())
 }
 
 /// What a turn changed, for the journal.

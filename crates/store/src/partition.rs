@@ -277,6 +277,8 @@ impl Partition {
 
     /// Appends the record of a read; it is durable within 100 ms.
     pub(crate) async fn note(&self, entry: Vec<u8>) -> Result<(), Fault> {
+        // Here already: one that no turn takes would be kept for ever, and hold up those that come with it.
+        catalog::check_entry(&entry)?;
         let deadline = Instant::now() + ENQUEUE_TIME_MAX;
         let mut entry = Some(entry);
         loop {

@@ -272,7 +272,7 @@ impl Round<'_> {
             };
             house
                 .store
-                .ledger_rows(self.template.label(client.label), (0, u64::MAX), see)
+                .ledger_rows(self.template.label(client.label), 0, u64::MAX, see)
                 .map_err(|fault| fault.to_string())?;
             if let Some(request) = client.done.iter().find(|request| entries.get(*request) != Some(&true)) {
                 return Err(format!("the effect of request {request} at {} is in no ledger", client.label));

@@ -19,6 +19,7 @@ mod segments;
 mod tests;
 
 pub use pack::ContentDigest;
+pub use read::LedgerPage;
 pub use segments::SEGMENT_LEN;
 pub(crate) use segments::{COMMITMENT_LEN, Pieces, Segment};
 
@@ -156,13 +157,7 @@ impl Store {
     ///
     /// # Errors
     /// A failure.
-    pub fn tiles(
-        &self,
-        label: Label,
-        log: LedgerLog,
-        level: u8,
-        (from, to): (u64, u64),
-    ) -> Result<Vec<[u8; 32]>, Fault> {
+    pub fn tiles(&self, label: Label, log: LedgerLog, level: u8, from: u64, to: u64) -> Result<Vec<[u8; 32]>, Fault> {
         let reading = self.partition(label)?.read()?;
         let mut found = Vec::new();
         let Some(rows) = reading.rows_if_made(TILES)? else { return Ok(found) };
@@ -198,7 +193,8 @@ impl Store {
     pub fn region_log(
         &self,
         label: Label,
-        (from, to): (u64, u64),
+        from: u64,
+        to: u64,
         mut see: impl FnMut(u64, &[u8]) -> bool,
     ) -> Result<(), Fault> {
         let reading = self.partition(label)?.read()?;
@@ -225,6 +221,9 @@ impl Store {
     pub async fn keep(&self, label: Label, kept: Kept) -> Result<(), Fault> {
         if kept.is_empty() {
             return Ok(());
+        }
+        if kept.tiles.iter().any(|(_, level, ..)| *level == 0) {
+            return Err(Fault::Failed("level 0 of a tree is the entries' commitments, not kept apart".to_owned()));
         }
         self.partition(label)?.turn(move |turn| kept.write(turn), |_| Vec::new()).await
     }

@@ -1,7 +1,7 @@
 //! Reading: by number, a snapshot a step, so that nobody is waited for and no snapshot grows old.
 
 use super::segment;
-use super::segments::{COMMITMENT_LEN, Pieces, SEGMENT_LEN, Search, Segment};
+use super::segments::{COMMITMENT_LEN, Pieces, SEGMENT_LEN, Search, See, Segment};
 use crate::catalog::{LEDGER, LOG, Numbers, Reading};
 use crate::partition::Partition;
 use crate::records::LedgerCounters;
@@ -19,6 +19,15 @@ const STEP_BYTES: usize = 1 << 20;
 
 /// Looks at a segment whose values go away meanwhile, before that counts as a failure.
 const LOOKS_MAX: usize = 8;
+
+/// Takes a segment and the range that is wanted of it; says whether to go on.
+type InSegment<'w> = dyn FnMut(&Segment, (u64, u64)) -> Result<bool, Fault> + 'w;
+
+/// Takes a row of the tail; says whether to go on.
+type InTail<'w> = dyn FnMut(u64, &[u8]) -> Result<bool, Fault> + 'w;
+
+/// Contents of entries by place; one that was dropped is none.
+pub type LedgerPage = Vec<(u64, Option<Vec<u8>>)>;
 
 /// A row of the tail.
 type TailRow = (u64, Vec<u8>);
@@ -87,8 +96,8 @@ fn walk(
     partition: &Partition,
     (from, to): (u64, u64),
     with_contents: bool,
-    packed: &mut dyn FnMut(&Segment, (u64, u64)) -> Result<bool, Fault>,
-    tail: &mut dyn FnMut(u64, &[u8]) -> Result<bool, Fault>,
+    packed: &mut InSegment<'_>,
+    tail: &mut InTail<'_>,
 ) -> Result<(), Fault> {
     let to = to.min(partition.read()?.state()?.ledger.len);
     let mut next = from;
@@ -120,11 +129,7 @@ fn walk(
     Ok(())
 }
 
-pub(super) fn rows(
-    partition: &Partition,
-    range: (u64, u64),
-    see: &mut dyn FnMut(u64, &[u8; COMMITMENT_LEN], Option<&[u8]>) -> bool,
-) -> Result<(), Fault> {
+pub(super) fn rows(partition: &Partition, range: (u64, u64), see: &mut See<'_>) -> Result<(), Fault> {
     let see = std::cell::RefCell::new(see);
     let mut packed = |segment: &Segment, range| segment.rows(range, &mut **see.borrow_mut());
     let mut tail = |number, row: &[u8]| {
@@ -207,10 +212,11 @@ impl Store {
     pub fn commitments(
         &self,
         label: Label,
-        range: (u64, u64),
+        from: u64,
+        to: u64,
         mut see: impl FnMut(u64, &[u8; 32]) -> bool,
     ) -> Result<(), Fault> {
-        commitments(&*self.partition(label)?, range, &mut see)
+        commitments(&*self.partition(label)?, (from, to), &mut see)
     }
 
     /// Entries from a number to before another: number, commitment, and the content unless it was dropped. `see` says
@@ -221,10 +227,11 @@ impl Store {
     pub fn ledger_rows(
         &self,
         label: Label,
-        range: (u64, u64),
+        from: u64,
+        to: u64,
         mut see: impl FnMut(u64, &[u8; 32], Option<&[u8]>) -> bool,
     ) -> Result<(), Fault> {
-        rows(&*self.partition(label)?, range, &mut see)
+        rows(&*self.partition(label)?, (from, to), &mut see)
     }
 
     /// Contents of entries below a number that may have a term and a time in a range (both ends within it), the newest
@@ -236,7 +243,8 @@ impl Store {
         &self,
         label: Label,
         term: Option<u32>,
-        (from_ms, until_ms): (i64, i64),
+        from_ms: i64,
+        until_ms: i64,
         below: u64,
         mut see: impl FnMut(u64, &[u8]) -> bool,
     ) -> Result<(), Fault> {
@@ -269,7 +277,7 @@ impl Store {
     ///
     /// # Errors
     /// A failure.
-    pub fn ledger_page(&self, permit: &Permit, label: Label, from: u64) -> Result<Vec<(u64, Option<Vec<u8>>)>, Fault> {
+    pub fn ledger_page(&self, permit: &Permit, label: Label, from: u64) -> Result<LedgerPage, Fault> {
         const ENTRIES_MAX: usize = 4096;
         const BYTES_MAX: usize = 8 << 20;
         let allowed = match permit.operation() {

@@ -21,6 +21,9 @@ const BUNDLE_ENTRIES_MAX: usize = 256;
 /// A bundle that has so many bytes is full.
 const BUNDLE_LEN_FULL: usize = 256 << 10;
 
+/// Takes an entry: number, commitment, and content unless that was dropped; says whether to go on.
+pub(crate) type See<'s> = dyn FnMut(u64, &[u8; COMMITMENT_LEN], Option<&[u8]>) -> bool + 's;
+
 fn failed(error: impl std::fmt::Display) -> Fault {
     Fault::failed("a segment of the ledger", error)
 }
@@ -155,11 +158,7 @@ impl Segment {
     }
 
     /// Entries of this segment with what is left of them; answers whether to go on.
-    pub(crate) fn rows(
-        &self,
-        (from, to): (u64, u64),
-        see: &mut dyn FnMut(u64, &[u8; COMMITMENT_LEN], Option<&[u8]>) -> bool,
-    ) -> Result<bool, Fault> {
+    pub(crate) fn rows(&self, (from, to): (u64, u64), see: &mut See<'_>) -> Result<bool, Fault> {
         let bytes = self.commitments_of(from, to)?;
         let (hashes, _) = bytes.as_chunks::<COMMITMENT_LEN>();
         let mut hashes = (from..).zip(hashes);
