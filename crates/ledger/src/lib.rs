@@ -17,6 +17,7 @@ mod note;
 mod tile;
 mod tree;
 mod verify;
+mod witness;
 
 pub use chain::chain_link;
 pub use checkpoint::{Checkpoint, origin, region_origin};
@@ -36,3 +37,7 @@ pub use tree::{
     empty_root, inclusion, leaf_hash, node_hash, root,
 };
 pub use verify::{Finding, LogReport, checker, verify};
+pub use witness::{
+    BUNDLE_LEN_MAX, Bundle, PROOF_LEN_MAX, WitnessError, WitnessKey, add_checkpoint, check_witnessed, cosigned_note,
+    read_keys, witness_key, write_keys,
+};

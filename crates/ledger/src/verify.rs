@@ -74,6 +74,28 @@ pub enum Finding {
         /// Why.
         why: String,
     },
+    /// A witness saw a longer log.
+    #[error(
+        "the witness `{by}` cosigned a checkpoint over {cosigned} entries, this log's last is over {signed}: the whole log was put back to an older state"
+    )]
+    Rewound {
+        /// The witness.
+        by: String,
+        /// Entries that it saw.
+        cosigned: u64,
+        /// Entries that the log's own last checkpoint is over.
+        signed: u64,
+    },
+    /// A witness saw another log.
+    #[error(
+        "the witness `{by}` cosigned another root over the first {cosigned} entries: the log was put back and went on differently, or was forked"
+    )]
+    Forked {
+        /// The witness.
+        by: String,
+        /// Entries that it saw.
+        cosigned: u64,
+    },
     /// Something else is wrong with the log as a whole.
     #[error("{0}")]
     Log(#[from] LogError),
@@ -91,7 +113,12 @@ impl Finding {
             Self::Link(number) | Self::Content { number, .. } | Self::Region { number, .. } => *number,
             Self::Tile { first, .. } => *first,
             Self::Signed { since, .. } => *since,
-            Self::Length { .. } | Self::Head | Self::Log(_) | Self::Unreadable(_) => u64::MAX,
+            Self::Length { .. }
+            | Self::Head
+            | Self::Log(_)
+            | Self::Rewound { .. }
+            | Self::Forked { .. }
+            | Self::Unreadable(_) => u64::MAX,
         }
     }
 }
