@@ -5,7 +5,7 @@ use crate::place;
 use crate::say;
 use anyhow::{Context, bail};
 use comfy_table::{Table, presets};
-use fastness_region::{LogReport, Policy, RegionFolder};
+use fastness_region::{Cosigned, LogReport, Policy, RegionFolder};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -19,17 +19,30 @@ struct Checked {
 
 /// Runs the command.
 pub fn run(command: AuditCommand) -> anyhow::Result<ExitCode> {
-    let AuditCommand::Verify { folder, policy_file, json } = command;
+    let AuditCommand::Verify { folder, policy_file, witness, witness_key, json } = command else {
+        bail!("`witness` is run by itself");
+    };
     let bar = ProgressBar::new_spinner()
         .with_style(ProgressStyle::with_template("{spinner} {human_pos} entries, {per_sec}")?);
     let (mut checked, mut broken) = (Vec::new(), Vec::new());
-    for (region, path) in regions(&folder)? {
-        match verify(&region, &path, policy_file.as_deref(), &bar) {
+    let regions = regions(&folder)?;
+    let mut known = crate::witness::of_regions(&regions, policy_file.as_deref(), &mut broken);
+    if let Some(file) = &witness {
+        known.push(crate::witness::of_file(file, witness_key.as_deref())?);
+    }
+    for (region, path) in &regions {
+        match verify(region, path, policy_file.as_deref(), &known, &bar) {
             Ok(reports) => checked.extend(reports),
             Err(error) => broken.push(format!("{region}: {error:#}")),
         }
     }
     bar.finish_and_clear();
+    if let Some(file) = &witness
+        && let Some(one) = known.last()
+        && !checked.iter().any(|log| log.report.origin == one.checkpoint.origin)
+    {
+        broken.push(format!("`{}` is of the log `{}`, which is not here", file.display(), one.checkpoint.origin));
+    }
     let good = broken.is_empty() && checked.iter().all(|one| one.report.finding.is_none());
     if json {
         let row = |one: &Checked| {
@@ -65,11 +78,17 @@ fn regions(folder: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
     Ok(vec![(name, folder.to_owned())])
 }
 
-fn verify(region: &str, path: &Path, policy: Option<&Path>, bar: &ProgressBar) -> anyhow::Result<Vec<Checked>> {
+fn verify(
+    region: &str,
+    path: &Path,
+    policy: Option<&Path>,
+    known: &[Cosigned],
+    bar: &ProgressBar,
+) -> anyhow::Result<Vec<Checked>> {
     let policy = load_policy(path, policy)?;
     let folder = RegionFolder::open(path)?;
     let store = folder.open_existing(policy.clone())?;
-    let reports = folder.verify(&store, |count| bar.inc(count));
+    let reports = folder.verify(&store, known, |count| bar.inc(count));
     store.close();
     let checked = |report: LogReport| {
         let label = policy.banner(report.label);

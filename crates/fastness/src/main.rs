@@ -3,6 +3,7 @@
 mod account;
 mod arguments;
 mod audit;
+mod carry;
 mod check;
 mod client;
 mod demo;
@@ -16,8 +17,9 @@ mod say;
 mod serve;
 mod spill;
 mod up;
+mod witness;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, AuditCommand, Command};
 use clap::{CommandFactory, Parser};
 use std::process::ExitCode;
 
@@ -48,6 +50,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Label(command) => return block_on(label::run(command)),
         Command::Object(command) => block_on(object::run(command))?,
         Command::Spill(command) => block_on(spill::run(command))?,
+        Command::Audit(AuditCommand::Witness(arguments)) => return block_on(witness::run(arguments)),
         Command::Audit(command) => return audit::run(command),
         Command::Check(arguments) => return Ok(check::run(&arguments)),
         Command::Completion { shell } => {

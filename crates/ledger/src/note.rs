@@ -146,6 +146,12 @@ impl VerifierKey {
         self.kind
     }
 
+    /// Whether it is a log's, and not a witness's.
+    #[must_use]
+    pub const fn is_of_log(&self) -> bool {
+        !matches!(self.kind, KeyKind::Cosignature)
+    }
+
     /// The same key under another name: a region's keys sign all its logs, each under the log's own name.
     #[must_use]
     pub fn renamed(&self, name: &str) -> Self {

@@ -96,6 +96,14 @@ pub enum Finding {
         /// Entries that it saw.
         cosigned: u64,
     },
+    /// A witness cosigned a checkpoint of this name that other keys signed.
+    #[error(
+        "the checkpoint that the witness `{by}` cosigned was not signed with this region's keys: the region was made anew under an old name, or the checkpoint is forged"
+    )]
+    OtherKeys {
+        /// The witness.
+        by: String,
+    },
     /// Something else is wrong with the log as a whole.
     #[error("{0}")]
     Log(#[from] LogError),
@@ -118,6 +126,7 @@ impl Finding {
             | Self::Log(_)
             | Self::Rewound { .. }
             | Self::Forked { .. }
+            | Self::OtherKeys { .. }
             | Self::Unreadable(_) => u64::MAX,
         }
     }

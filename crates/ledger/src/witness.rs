@@ -307,18 +307,21 @@ pub fn cosigned_note(
     Ok(note)
 }
 
-/// What is wrong with a log, if a witness cosigned this checkpoint of it.
+/// What is wrong with a log, if a witness cosigned this checkpoint of it. Whose the cosignature is, is for the caller to
+/// check.
 ///
 /// # Errors
 /// When the log cannot be read, or its own checkpoint is none.
 pub fn check_witnessed(
     log: &Log<'_>,
     keys: &[VerifierKey],
-    cosigned: &Checkpoint,
+    note: &Note,
     by: &str,
 ) -> Result<Option<Finding>, LogError> {
     let signed = log.checkpoint(keys)?.map_or(0, |(checkpoint, _)| checkpoint.size);
     let by = by.to_owned();
+    let own: Vec<VerifierKey> = keys.iter().map(|key| key.renamed(&log.origin())).collect();
+    let Ok(cosigned) = signed_checkpoint(note, &own) else { return Ok(Some(Finding::OtherKeys { by })) };
     if cosigned.size > signed {
         return Ok(Some(Finding::Rewound { by, cosigned: cosigned.size, signed }));
     }

@@ -174,7 +174,7 @@ impl RegionConfig {
                 return Err(failed(format!("`{at}` holds not one Ed25519 and one ML-DSA-65 key of a log")));
             }
             let own = region_origin(region);
-            if found.iter().any(|key| key.kind() != KeyKind::Cosignature && key.name() != own) {
+            if found.iter().any(|key| key.is_of_log() && key.name() != own) {
                 return Err(failed(format!("`{at}` holds the keys of another region")));
             }
             Ok(witnessed)

@@ -4,7 +4,7 @@ use crate::witness::{Inbox, Outbox, WitnessedRegion, Witnessing, inbox_folder, o
 use fastness_identity::directory::create_operator;
 use fastness_label::Policy;
 use fastness_ledger::{
-    Checkpoint, Entry, Finding, Log, LogError, LogReport, NoteError, Outcome, SigningKeys, WitnessKey, check_witnessed,
+    Checkpoint, Entry, Finding, Log, LogError, LogReport, Note, NoteError, Outcome, SigningKeys, WitnessKey, check_witnessed,
     region_origin, witness_key, write_keys,
 };
 use fastness_operation::Moment;
@@ -56,8 +56,10 @@ impl std::fmt::Debug for OperatorKey {
 /// A checkpoint that a witness cosigned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cosigned {
-    /// The checkpoint.
+    /// What it says.
     pub checkpoint: Checkpoint,
+    /// With its signatures.
+    pub note: Note,
     /// The witness's name.
     pub by: String,
 }
@@ -311,7 +313,7 @@ impl RegionFolder {
             let of_region = report.origin == Log::of_region(store).origin();
             let log = if of_region { Log::of_region(store) } else { Log::of_partition(store, report.label) };
             for one in known.iter().filter(|one| one.checkpoint.origin == report.origin) {
-                let found = check_witnessed(&log, &keys, &one.checkpoint, &one.by);
+                let found = check_witnessed(&log, &keys, &one.note, &one.by);
                 let found = found.unwrap_or_else(|error| Some(Finding::Log(error)));
                 report.finding = report.finding.take().or(found);
             }
@@ -330,7 +332,7 @@ impl RegionFolder {
         let mut found = Vec::new();
         for other in others {
             let kept = crate::witness::cosigned(store, &verifier, &region_origin(other)).map_err(failed)?;
-            found.extend(kept.map(|(checkpoint, _)| Cosigned { checkpoint, by: key.name().to_owned() }));
+            found.extend(kept.map(|(checkpoint, note)| Cosigned { checkpoint, note, by: key.name().to_owned() }));
         }
         Ok(found)
     }

@@ -17,7 +17,7 @@ pub use carrier::Carrier;
 pub use inbox::Inbox;
 pub use outbox::Outbox;
 
-use fastness_ledger::{Checkpoint, KeyKind, Log, LogError, Note, VerifierKey, region_origin};
+use fastness_ledger::{Checkpoint, Log, LogError, Note, VerifierKey, region_origin};
 use fastness_store::Store;
 use std::path::{Path, PathBuf};
 
@@ -35,7 +35,7 @@ impl WitnessedRegion {
     #[must_use]
     pub fn new(region: &str, keys: &[VerifierKey]) -> Self {
         let origin = region_origin(region);
-        let of_log = keys.iter().filter(|key| key.kind() != KeyKind::Cosignature);
+        let of_log = keys.iter().filter(|key| key.is_of_log());
         Self { region: region.to_owned(), keys: of_log.map(|key| key.renamed(&origin)).collect() }
     }
 

@@ -19,6 +19,8 @@ pub struct Outbox {
     folder: PathBuf,
     /// The size that the last bundle is over, once the folder was looked through.
     shown: Option<u64>,
+    /// The checkpoint that was looked at the last time.
+    seen: Option<Vec<u8>>,
     /// Bundles there.
     count: usize,
 }
@@ -32,7 +34,7 @@ impl Outbox {
     /// The outbox in a folder, which is made when it is missing.
     #[must_use]
     pub const fn new(folder: PathBuf) -> Self {
-        Self { folder, shown: None, count: 0 }
+        Self { folder, shown: None, seen: None, count: 0 }
     }
 
     /// Puts a bundle there for what is new of the region's log, and those that were asked for. `keys` are those of the
@@ -42,9 +44,14 @@ impl Outbox {
     /// In words; the next look tries again.
     pub fn look(&mut self, store: &Store, keys: &[VerifierKey]) -> Result<(), String> {
         let log = Log::of_region(store);
-        let Some((checkpoint, _)) = log.checkpoint(keys).map_err(|error| error.to_string())? else { return Ok(()) };
-        let at = |error: io::Error| format!("`{}`: {error}", self.folder.display());
+        let signed = log.signed().map_err(|error| error.to_string())?;
         let asked = asked_folder(&self.folder);
+        if signed == self.seen && files::names(&asked, 1).is_ok_and(|names| names.is_empty()) {
+            return Ok(());
+        }
+        let Some((checkpoint, _)) = log.checkpoint(keys).map_err(|error| error.to_string())? else { return Ok(()) };
+        let folder = self.folder.clone();
+        let at = |error: io::Error| format!("`{}`: {error}", folder.display());
         let shown = match self.shown {
             Some(shown) => shown,
             None => {
@@ -75,6 +82,7 @@ impl Outbox {
         for old in wanted {
             self.put(&log, keys, old)?;
         }
+        self.seen = signed;
         Ok(())
     }
 
