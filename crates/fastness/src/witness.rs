@@ -162,7 +162,9 @@ impl Watch {
             Err(error) => (false, json!({ "good": false, "error": format!("{error:#}") }), format!("{error:#}")),
         };
         let repeated = match &outcome {
-            Ok((_, new, _)) => !new && self.said.is_some() && self.said.as_ref().is_some_and(|said| said["good"] == true),
+            Ok((_, new, _)) => {
+                !new && self.said.is_some() && self.said.as_ref().is_some_and(|said| said["good"] == true)
+            }
             Err(_) => self.said.as_ref() == Some(&value),
         };
         if !repeated {
@@ -315,7 +317,8 @@ pub fn of_regions(regions: &[(String, PathBuf)], policy: Option<&Path>, broken: 
 /// A cosigned checkpoint in a file.
 pub fn of_file(file: &Path, key: Option<&str>) -> anyhow::Result<Cosigned> {
     let at = || format!("the cosigned checkpoint `{}`", file.display());
-    let bytes = read(file, NOTE_LEN_MAX as u64).with_context(at)?.with_context(|| format!("{}: there is none", at()))?;
+    let bytes =
+        read(file, NOTE_LEN_MAX as u64).with_context(at)?.with_context(|| format!("{}: there is none", at()))?;
     let note = Note::parse(&bytes).with_context(at)?;
     let checkpoint = Checkpoint::parse(&note.text).with_context(at)?;
     let mut by = file.display().to_string();

@@ -35,7 +35,10 @@ const COSIGNATURE_TYPE: u8 = 4;
 /// Why a checkpoint is not cosigned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WitnessError {
-    /// The bytes are no bundle, or hold no checkpoint.
+    /// The bytes are no bundle.
+    #[error("malformed: this is no bundle: {0}")]
+    Form(&'static str),
+    /// What should be a signed checkpoint is none.
     #[error("malformed: {0}")]
     Malformed(NoteError),
     /// It is not about the log that the keys are of.
@@ -88,7 +91,7 @@ impl WitnessError {
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
-            Self::Malformed(_) => "malformed",
+            Self::Form(_) | Self::Malformed(_) => "malformed",
             Self::AnotherLog { .. } => "another log's",
             Self::Unsigned(_) => "forged",
             Self::Rewound { .. } => "rewound",
@@ -114,7 +117,7 @@ pub fn add_checkpoint(
     let Some(last) = last else {
         return match proof {
             [] => Ok(checkpoint),
-            _ => Err(WitnessError::Malformed(NoteError::Malformed("a first checkpoint has no proof"))),
+            _ => Err(WitnessError::Form("a first checkpoint has no proof")),
         };
     };
     let (known, size) = (last.size, checkpoint.size);
@@ -156,13 +159,13 @@ impl Bundle {
     /// Reads the body of an `add-checkpoint` request.
     ///
     /// # Errors
-    /// [`WitnessError::Malformed`].
+    /// [`WitnessError::Form`], [`WitnessError::Malformed`].
     pub fn parse(bytes: &[u8]) -> Result<Self, WitnessError> {
-        let malformed = |what| WitnessError::Malformed(NoteError::Malformed(what));
+        let malformed = WitnessError::Form;
         if bytes.len() > BUNDLE_LEN_MAX {
-            return Err(malformed("the bundle is too long"));
+            return Err(malformed("it is too long"));
         }
-        let whole = std::str::from_utf8(bytes).map_err(|_| malformed("the bundle is not UTF-8"))?;
+        let whole = std::str::from_utf8(bytes).map_err(|_| malformed("it is not UTF-8"))?;
         let (head, note) = whole.split_once("\n\n").ok_or(malformed("no empty line ends the proof"))?;
         let mut lines = head.split('\n');
         let old = lines.next().and_then(|line| line.strip_prefix("old ")).and_then(|old| {
@@ -191,7 +194,7 @@ impl Bundle {
         let checkpoint = signed_checkpoint(&self.note, log_keys)?;
         let size = checkpoint.size;
         if self.old > size {
-            return Err(WitnessError::Malformed(NoteError::Malformed("the old size is above the checkpoint's")));
+            return Err(WitnessError::Form("the old size is above the checkpoint's"));
         }
         match last {
             None => add_checkpoint(None, &self.note, log_keys, &[]),

@@ -246,7 +246,10 @@ mod tests {
             assert!(found.contains(says), "{found}");
         }
         std::fs::write(&keys, format!("{}\n{}\n{}\n", both[0], both[1], signing.of_witness("w"))).unwrap();
-        assert_eq!(of("low").load_witnessed().unwrap(), [WitnessedRegion { region: "low".to_owned(), keys: both.to_vec() }]);
+        assert_eq!(
+            of("low").load_witnessed().unwrap(),
+            [WitnessedRegion { region: "low".to_owned(), keys: both.to_vec() }]
+        );
         assert!(words(of("other").load_witnessed()).contains("another region"));
 
         assert!(matches!(of("high").check(), Err(ConfigError::Witnessed { .. })));

@@ -4,8 +4,8 @@ use crate::witness::{Inbox, Outbox, WitnessedRegion, Witnessing, inbox_folder, o
 use fastness_identity::directory::create_operator;
 use fastness_label::Policy;
 use fastness_ledger::{
-    Checkpoint, Entry, Finding, Log, LogError, LogReport, Note, NoteError, Outcome, SigningKeys, WitnessKey, check_witnessed,
-    region_origin, witness_key, write_keys,
+    Checkpoint, Entry, Finding, Log, LogError, LogReport, Note, NoteError, Outcome, SigningKeys, WitnessKey,
+    check_witnessed, region_origin, witness_key, write_keys,
 };
 use fastness_operation::Moment;
 use fastness_store::disk::{Disk, OsDisk, OverlayDisk};
@@ -135,7 +135,17 @@ impl RegionFolder {
         let disk = |error| RegionError::Disk { path: path.to_owned(), error };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(disk)?;
         let known = [
-            ROOT_KEY, LOCK, OPERATOR, MAKING, MAP, PARTITIONS, KEYS_FILE, "region.toml", "journal", "outbox", "inbox",
+            ROOT_KEY,
+            LOCK,
+            OPERATOR,
+            MAKING,
+            MAP,
+            PARTITIONS,
+            KEYS_FILE,
+            "region.toml",
+            "journal",
+            "outbox",
+            "inbox",
             "witnessed",
         ];
         let mut names = Vec::new();

@@ -123,7 +123,9 @@ impl Watch {
         let mut inboxes = std::mem::take(&mut self.witnessing.inboxes);
         let now_s = u64::try_from(now_ms / 1000).unwrap_or(0);
         for inbox in &mut inboxes {
-            runtime.block_on(inbox.look(&self.store, &self.witness_key, now_s, &async |alarm: &str| self.record(alarm).await));
+            runtime.block_on(
+                inbox.look(&self.store, &self.witness_key, now_s, &async |alarm: &str| self.record(alarm).await),
+            );
         }
         self.witnessing.inboxes = inboxes;
     }

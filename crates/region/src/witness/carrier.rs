@@ -128,7 +128,9 @@ impl Carrier {
                 carried.insert((*name).to_owned(), Carried { sum: (*sum).to_owned(), seen: None });
             }
         }
-        if let (Some(folder), Some(name)) = (self.record.parent(), self.record.file_name().and_then(|name| name.to_str())) {
+        if let (Some(folder), Some(name)) =
+            (self.record.parent(), self.record.file_name().and_then(|name| name.to_str()))
+        {
             files::put(folder, name, kept.as_bytes())?;
         }
         Ok(carried)

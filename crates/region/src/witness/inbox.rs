@@ -76,7 +76,8 @@ impl Inbox {
             self.wait(raise).await;
             return Ok(());
         }
-        let state = |error: String| ("state", format!("what was cosigned cannot be used, and nothing is taken: {error}"));
+        let state =
+            |error: String| ("state", format!("what was cosigned cannot be used, and nothing is taken: {error}"));
         let verifier = key.verifier().map_err(|error| state(error.to_string()))?;
         let last = cosigned(store, &verifier, &self.of.origin()).map_err(|error| state(error.to_string()))?;
         let mut last = last.map(|(checkpoint, _)| checkpoint);
@@ -105,7 +106,8 @@ impl Inbox {
                     continue;
                 }
             };
-            let note = cosigned_note(&bundle.note, &self.of.keys, key, now_s).map_err(|error| state(error.to_string()))?;
+            let note =
+                cosigned_note(&bundle.note, &self.of.keys, key, now_s).map_err(|error| state(error.to_string()))?;
             let notes = vec![(note_name(&checkpoint.origin), note.to_string().into_bytes())];
             let kept = store.keep(Log::of_region(store).label(), Kept { notes, ..Kept::default() }).await;
             kept.map_err(|fault| ("state", format!("what was cosigned cannot be kept: {fault}")))?;

@@ -21,8 +21,9 @@ pub struct Outbox {
     shown: Option<u64>,
     /// The checkpoint that was looked at the last time.
     seen: Option<Vec<u8>>,
-    /// Bundles there.
+    /// Bundles there, and how many there may be.
     count: usize,
+    max: usize,
 }
 
 /// Where carriers ask for a bundle from a size, by an empty file of that name.
@@ -34,7 +35,13 @@ impl Outbox {
     /// The outbox in a folder, which is made when it is missing.
     #[must_use]
     pub const fn new(folder: PathBuf) -> Self {
-        Self { folder, shown: None, seen: None, count: 0 }
+        Self::holding(folder, BUNDLES_MAX)
+    }
+
+    /// The same, with so many bundles at most.
+    #[must_use]
+    pub const fn holding(folder: PathBuf, max: usize) -> Self {
+        Self { folder, shown: None, seen: None, count: 0, max }
     }
 
     /// Puts a bundle there for what is new of the region's log, and those that were asked for. `keys` are those of the
@@ -96,10 +103,10 @@ impl Outbox {
         if old == self.shown.unwrap_or(0) {
             self.shown = Some(size);
         }
-        if self.count > BUNDLES_MAX {
+        if self.count > self.max {
             let names = files::names(&self.folder, usize::MAX).map_err(at)?;
             self.count = names.len();
-            let surplus = self.count.saturating_sub(BUNDLES_MAX);
+            let surplus = self.count.saturating_sub(self.max);
             for name in names.iter().take(surplus) {
                 files::remove(&self.folder.join(name)).map_err(at)?;
                 self.count -= 1;
