@@ -14,6 +14,7 @@ mod keeper;
 mod log;
 mod mirror;
 mod note;
+mod package;
 mod tile;
 mod tree;
 mod verify;
@@ -29,6 +30,10 @@ pub use mirror::{
 };
 pub use note::{
     KeyKind, NOTE_LEN_MAX, Note, NoteError, NoteSignature, SIGNATURES_MAX, SigningKeys, VerifierKey, is_key_name,
+};
+pub use package::{
+    DisclosedField, DisclosedRecord, DisclosedValue, Disclosure, PACKAGE_FORMAT, PACKAGE_LINE_LEN_MAX, PackageEnd,
+    PackageFinding, PackageHead, PackageLog, PackageReport, keys_of, verify_package,
 };
 pub use tile::{Tile, TileKind, entry_bundle, read_entry_bundle, read_hashes};
 pub use tree::{
