@@ -7,7 +7,9 @@
 mod chain;
 mod checkpoint;
 mod entry;
+mod facets;
 mod field;
+mod lookup;
 mod note;
 mod tile;
 mod tree;
@@ -16,7 +18,11 @@ mod verify;
 pub use chain::chain_link;
 pub use checkpoint::{Checkpoint, origin, region_origin};
 pub use entry::{Entry, EntryError, Outcome, Recorded};
+pub use facets::{Kind, Touched, event_id};
 pub use field::{FIELDS, SALT_LEN, Salt, Value, commitment, entry_of, salts};
+pub use lookup::{
+    ENTRIES_LOOKED_AT_MAX, EVENTS_MAX, Found, LookupError, Page, Searched, Source, TOKEN_LEN_MAX, digest, lookup, terms,
+};
 pub use note::{
     KeyKind, NOTE_LEN_MAX, Note, NoteError, NoteSignature, SIGNATURES_MAX, SigningKeys, VerifierKey, is_key_name,
 };
