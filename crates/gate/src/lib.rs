@@ -13,6 +13,7 @@ mod answer;
 mod authenticate;
 mod classification;
 mod lifecycle;
+mod lookup;
 mod opened;
 mod payload;
 mod perform;

@@ -215,6 +215,13 @@ fn resources(operation: &Operation) -> Vec<String> {
         Operation::CreateKeyAt { marking } | Operation::AllowLabel { marking } => {
             vec![format!("write label {}", marking.chars().take(256).collect::<String>())]
         }
+        Operation::LookupEvents { filter, .. } => {
+            let wanted = filter.attribute.as_ref().map(|attribute| {
+                let value: String = attribute.value().chars().take(256).collect();
+                format!(" {}={value:?}", attribute.name())
+            });
+            vec![format!("read ledger{}", wanted.unwrap_or_default())]
+        }
         _ => operation.touches().iter().map(|(way, resource)| plain(*way, resource)).collect(),
     }
 }
@@ -239,6 +246,7 @@ fn plain(way: Way, resource: &Resource) -> String {
         Resource::Accounts => format!("{way} accounts"),
         Resource::Labels => format!("{way} labels"),
         Resource::Spill(spill) => format!("{way} spill/{spill}"),
+        Resource::Ledger => format!("{way} ledger"),
     }
 }
 

@@ -9,9 +9,11 @@
 mod chain;
 mod checkpoint;
 mod entry;
+mod facets;
 mod field;
 mod keeper;
 mod log;
+mod lookup;
 mod mirror;
 mod note;
 mod package;
@@ -22,9 +24,13 @@ mod verify;
 pub use chain::chain_link;
 pub use checkpoint::{Checkpoint, origin, region_origin};
 pub use entry::{Entry, EntryError, Outcome, Recorded};
+pub use facets::{Kind, Touched, event_id};
 pub use field::{FIELDS, SALT_LEN, Salt, Value, commitment, entry_of, salts};
 pub use keeper::{Keeper, Step, region_keys};
 pub use log::{Log, LogError};
+pub use lookup::{
+    ENTRIES_LOOKED_AT_MAX, EVENTS_MAX, Found, LookupError, Page, Searched, Source, TOKEN_LEN_MAX, digest, lookup, terms,
+};
 pub use mirror::{
     CHECKPOINT_FILE, MirrorError, MirrorFinding, MirrorReport, ReadFile, mirror, read_checkpoint, verify_mirror,
 };

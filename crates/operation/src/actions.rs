@@ -190,6 +190,7 @@ impl Operation {
             | O::UpdateAccessKey { .. }
             | O::DeleteAccessKey { .. }
             | O::GetCallerIdentity
+            | O::LookupEvents { .. }
             | O::CreateAccount { .. }
             | O::ListAccounts
             | O::CreateKeyAt { .. }
