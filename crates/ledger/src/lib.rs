@@ -8,6 +8,7 @@
 
 mod chain;
 mod checkpoint;
+mod disclose;
 mod entry;
 mod facets;
 mod field;
@@ -23,6 +24,7 @@ mod verify;
 
 pub use chain::chain_link;
 pub use checkpoint::{Checkpoint, origin, region_origin};
+pub use disclose::Discloser;
 pub use entry::{Entry, EntryError, Outcome, Recorded};
 pub use facets::{Kind, Touched, event_id};
 pub use field::{FIELDS, SALT_LEN, Salt, Value, commitment, entry_of, salts};
@@ -38,8 +40,8 @@ pub use note::{
     KeyKind, NOTE_LEN_MAX, Note, NoteError, NoteSignature, SIGNATURES_MAX, SigningKeys, VerifierKey, is_key_name,
 };
 pub use package::{
-    DisclosedField, DisclosedRecord, DisclosedValue, Disclosure, PACKAGE_FORMAT, PACKAGE_LINE_LEN_MAX, PackageEnd,
-    PackageFinding, PackageHead, PackageLog, PackageReport, keys_of, verify_package,
+    DisclosedField, DisclosedRecord, DisclosedValue, Disclosure, PACKAGE_FORMAT, PACKAGE_LINE_LEN_MAX,
+    PackageCheckpoint, PackageEnd, PackageFinding, PackageHead, PackageReport, keys_of, verify_package,
 };
 pub use tile::{Tile, TileKind, entry_bundle, read_entry_bundle, read_hashes};
 pub use tree::{

@@ -1,15 +1,16 @@
 //! Disclosure packages: chosen records for an outside inspector, who checks them with the log's public keys alone.
 //!
-//! A package is lines of JSON: a head with the logs' signed checkpoints and how to check everything without our programs;
-//! the records, each with the proof that its log has it; a last line that says how many there are. What is not shown is
-//! seen to be missing: of a field its bare commitment stands there, of a record the 32 bytes that the tree holds.
+//! A package is lines of JSON: a head that says how to check everything without our programs; signed checkpoints, each
+//! before the records that are proven against it, and with the proof that it extends the one before it; the records, each
+//! with the proof that its log has it; a last line that says how many there are. What is not shown is seen to be missing:
+//! of a field its bare commitment stands there, of a record the 32 bytes that the tree holds.
 
 use crate::checkpoint::Checkpoint;
 use crate::entry::Recorded;
 use crate::field::{FIELDS, SALT_LEN, Salt, Value, commitment, entry_of, salts};
 use crate::mirror::{MirrorFinding, read_checkpoint};
 use crate::note::VerifierKey;
-use crate::tree::{Hash, ProofError, check_inclusion, leaf_hash};
+use crate::tree::{Hash, ProofError, check_consistency, check_inclusion, leaf_hash};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
@@ -31,8 +32,8 @@ const INSTRUCTIONS: [&str; 10] = [
     "4. Of a field that is withheld the commitment stands there itself, in base64. Nobody can guess the field from it: it is salted.",
     "5. The log's entry is SHA-256 over `fastness entry 2`, newline, and the 14 commitments. Of a record that is withheld as a whole the entry stands there itself.",
     "6. The leaf hash is SHA-256(byte 0, entry); a node's is SHA-256(byte 1, left, right) (RFC 6962, section 2.1).",
-    "7. `proof` lists the siblings from the leaf to the root (RFC 6962, section 2.1.1); with `index` and the checkpoint's size they must lead to the checkpoint's root.",
-    "8. Compare the checkpoint with one that a witness cosigned, or that you received earlier: the log's history must be the same (a consistency proof shows it).",
+    "7. `proof` lists the siblings from the leaf to the root (RFC 6962, section 2.1.1); with `index` and the size of the last checkpoint of the log above the record they must lead to that checkpoint's root.",
+    "8. `extends` proves that a checkpoint extends the one of the same log above it (RFC 6962, section 2.1.2). Compare the last one with one that a witness cosigned, or that you received earlier: the log's history must be the same (a consistency proof shows it).",
     "The last line says how many records there are. `fastness audit verify FILE --key KEYS` does all of this.",
 ];
 
@@ -200,14 +201,14 @@ fn read_salt(text: &str) -> Option<Salt> {
     Some(salt)
 }
 
-/// A log of a package.
+/// A signed checkpoint: the records of its log that follow are proven against it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PackageLog {
-    /// The signed checkpoint that its records are proven against.
+pub struct PackageCheckpoint {
+    /// The signed note.
     pub checkpoint: String,
-    /// The public keys, for convenience: an inspector gets them elsewhere.
-    pub keys: Vec<String>,
+    /// The proof that it extends the last one of its log in the package, in base64; empty for the first.
+    pub extends: Vec<String>,
 }
 
 /// The first line of a package.
@@ -222,16 +223,16 @@ pub struct PackageHead {
     pub chosen: String,
     /// Fields that are withheld of every record.
     pub withheld_fields: Vec<String>,
-    /// The logs, by name.
-    pub logs: BTreeMap<String, PackageLog>,
+    /// The region's public keys, for convenience: an inspector gets them elsewhere.
+    pub keys: Vec<String>,
 }
 
 impl PackageHead {
     /// The head of a package.
     #[must_use]
-    pub fn new(chosen: String, withheld_fields: Vec<String>, logs: BTreeMap<String, PackageLog>) -> Self {
+    pub fn new(chosen: String, withheld_fields: Vec<String>, keys: Vec<String>) -> Self {
         let instructions = INSTRUCTIONS.map(str::to_owned).to_vec();
-        Self { format: PACKAGE_FORMAT.to_owned(), instructions, chosen, withheld_fields, logs }
+        Self { format: PACKAGE_FORMAT.to_owned(), instructions, chosen, withheld_fields, keys }
     }
 }
 
@@ -301,15 +302,8 @@ pub fn verify_package(
     if head.format != PACKAGE_FORMAT {
         return found(line, &format!("its format is `{}`, this program reads `{PACKAGE_FORMAT}`", head.format));
     }
-    let mut logs = BTreeMap::new();
-    for (name, log) in &head.logs {
-        match log_of(name, log, published) {
-            Ok(checkpoint) => logs.insert(name.clone(), checkpoint),
-            Err(what) => return found(line, &format!("the log `{name}`: {what}")),
-        };
-    }
+    let mut logs: BTreeMap<String, Checkpoint> = BTreeMap::new();
     let mut report = PackageReport::default();
-    report.logs.extend(logs.iter().map(|(name, checkpoint)| (name.clone(), checkpoint.size)));
     loop {
         line += 1;
         let Some(bytes) = next()? else { return found(line, "its last line is missing: it was cut off") };
@@ -321,17 +315,25 @@ pub fn verify_package(
                 let what = format!("it says {} records, {} are there", end.records, report.records);
                 return found(line, &what);
             }
+            report.logs.extend(logs.iter().map(|(name, checkpoint)| (name.clone(), checkpoint.size)));
             return match next()? {
                 None => Ok(Ok(report)),
                 Some(_) => found(line + 1, "something follows its last line"),
             };
+        }
+        if let Ok(signed) = serde_json::from_slice::<PackageCheckpoint>(&bytes) {
+            match signed.check(published, &logs) {
+                Ok(checkpoint) => logs.insert(checkpoint.origin.clone(), checkpoint),
+                Err(what) => return found(line, &what),
+            };
+            continue;
         }
         let record: DisclosedRecord = match serde_json::from_slice(&bytes) {
             Ok(record) => record,
             Err(error) => return found(line, &format!("this is no record: {error}")),
         };
         let Some(checkpoint) = logs.get(&record.log) else {
-            return found(line, &format!("its log `{}` has no checkpoint in the first line", record.log));
+            return found(line, &format!("its log `{}` has no checkpoint above it", record.log));
         };
         if let Err(what) = record.check(checkpoint) {
             return found(line, &format!("entry {} of `{}`: {what}", record.index, record.log));
@@ -348,14 +350,23 @@ pub fn verify_package(
     }
 }
 
-fn log_of(name: &str, log: &PackageLog, published: &[VerifierKey]) -> Result<Checkpoint, String> {
-    let keys = keys_of(published, name);
-    if keys.is_empty() {
-        return Err("no key that you trust is of its region".to_owned());
+impl PackageCheckpoint {
+    /// Checks the signatures, and that it extends the last one of its log.
+    fn check(&self, published: &[VerifierKey], known: &BTreeMap<String, Checkpoint>) -> Result<Checkpoint, String> {
+        let origin = self.checkpoint.lines().next().unwrap_or_default();
+        let keys = keys_of(published, origin);
+        if keys.is_empty() {
+            return Err(format!("the checkpoint of `{origin}`: no key that you trust is of its region"));
+        }
+        let read = read_checkpoint(self.checkpoint.as_bytes(), &keys);
+        let (new, _) = read.map_err(|finding: MirrorFinding| format!("the checkpoint of `{origin}`: {finding}"))?;
+        if let Some(old) = known.get(&new.origin) {
+            let proof = self.extends.iter().map(|text| hash(text)).collect::<Result<Vec<_>, _>>()?;
+            check_consistency(old.size, new.size, &old.root, &new.root, &proof)
+                .map_err(|error| format!("the checkpoint of `{origin}` does not extend the one above it: {error}"))?;
+        }
+        Ok(new)
     }
-    let (checkpoint, _) =
-        read_checkpoint(log.checkpoint.as_bytes(), &keys).map_err(|finding: MirrorFinding| finding.to_string())?;
-    Ok(checkpoint)
 }
 
 #[cfg(test)]
