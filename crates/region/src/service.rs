@@ -15,7 +15,7 @@ use std::time::Duration;
 /// Answers the same to everybody, always: it says that the process listens, and nothing else.
 pub const HEALTH_PATH: &str = "/_fastness/health";
 
-/// The most bytes of a request to IAM, STS or Fastness's own interface.
+/// The most bytes of a request to IAM, STS, CloudTrail or Fastness's own interface.
 const SMALL_BODY_LEN_MAX: usize = 256 * 1024;
 
 /// How long such a body may take in all.
@@ -163,7 +163,7 @@ impl RegionService {
         }
     }
 
-    /// IAM, STS and Fastness's own interface: small bodies, read whole.
+    /// IAM, STS, CloudTrail and Fastness's own interface: small bodies, read whole.
     async fn answer_small<B>(&self, context: Context, claim: &Claim, parts: Parts, body: B) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -185,6 +185,10 @@ impl RegionService {
         let mut hash = [0; 32];
         hash.iter_mut().zip(digest(&SHA256, &body).as_ref()).for_each(|(out, byte)| *out = *byte);
         match self.gate.authenticate(context, claim, &parts, Some(hash)).await {
+            Ok((session, _)) if service == fastness_trail::SERVICE => {
+                let answer = fastness_trail::handle(&self.gate, &session, &parts.method, &parts.headers, &body).await;
+                answer.map(Body::from)
+            }
             Ok((session, _)) => {
                 let answer =
                     fastness_iam::handle(&self.gate, &session, &service, &parts.method, &parts.headers, &body).await;
@@ -211,6 +215,10 @@ fn rendered(service: &str, request_id: &str, refusal: &Unauthenticated) -> Respo
         "iam" | "sts" | "fastness" => {
             let (code, status) = (refusal.code, refusal.status);
             fastness_iam::error_response(service, request_id, code, status, &refusal.message).map(Body::from)
+        }
+        fastness_trail::SERVICE => {
+            let (code, status) = (refusal.code, refusal.status);
+            fastness_trail::error_response(request_id, code, status, &refusal.message).map(Body::from)
         }
         _ => fastness_s3::error_response(request_id, refusal.code, refusal.status, &refusal.message),
     }
