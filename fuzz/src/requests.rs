@@ -8,6 +8,7 @@ use crate::answer::Answer;
 use crate::form;
 use crate::house::{House, Template, is_high, view_of};
 use crate::scenario::{Ask, Mode, pieces, read};
+use crate::trail;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use time::OffsetDateTime;
 
@@ -133,16 +134,7 @@ pub(crate) fn iam(data: &[u8]) {
 
 /// Those of CloudTrail; without headers, lookups.
 pub(crate) fn trail(data: &[u8]) {
-    let kind = http::HeaderValue::from_static("application/x-amz-json-1.1");
-    let target = http::HeaderValue::from_static("com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents");
-    let asks = pieces(data).into_iter().filter_map(|piece| read(piece, "cloudtrail")).map(|mut ask| {
-        if ask.headers.is_empty() {
-            ask.headers.push((http::header::CONTENT_TYPE, kind.clone()));
-            ask.headers.push((http::HeaderName::from_static("x-amz-target"), target.clone()));
-        }
-        ask
-    });
-    run(&asks.collect::<Vec<_>>());
+    run(&trail::asks(data));
 }
 
 /// Where XML bodies are sent to.

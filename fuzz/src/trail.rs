@@ -1,5 +1,23 @@
 //! Lookups in the ledger, to begin with: JSON bodies, tokens of earlier answers, other operations.
 
+use crate::scenario::{Ask, pieces, read};
+use http::header::CONTENT_TYPE;
+use http::{HeaderName, HeaderValue};
+
+/// The requests of an input; what has no headers of its own is a lookup.
+pub(crate) fn asks(data: &[u8]) -> Vec<Ask> {
+    let kind = HeaderValue::from_static("application/x-amz-json-1.1");
+    let target = HeaderValue::from_static("com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents");
+    let asks = pieces(data).into_iter().filter_map(|piece| read(piece, "cloudtrail")).map(|mut ask| {
+        if ask.headers.is_empty() {
+            ask.headers.push((CONTENT_TYPE, kind.clone()));
+            ask.headers.push((HeaderName::from_static("x-amz-target"), target.clone()));
+        }
+        ask
+    });
+    asks.collect()
+}
+
 /// Words of CloudTrail's JSON.
 pub(crate) const WORDS: &[&str] = &[
     "\"LookupAttributes\":",
@@ -69,4 +87,30 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         seeds.extend(['V', 'W', 'Y'].map(|who| by(who, key, value).into_bytes()));
     }
     seeds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::house::Template;
+    use time::OffsetDateTime;
+
+    #[test]
+    fn an_auditor_finds_what_was_done_page_by_page() {
+        let house = Template::make().open();
+        let input = "S PUT /plain\n!service s3\nhost: localhost\n%%\nS PUT /plain/a\n!service s3\nhost: localhost\n%%\n\
+            W POST /\n\n{\"MaxResults\":1}\n%%\n\
+            W POST /\n\n{\"MaxResults\":1,\"NextToken\":\"{{3:NextToken}}\"}\n%%\nV POST /\n\n{}";
+        let mut answers = Vec::new();
+        for ask in asks(input.as_bytes()) {
+            house.settle();
+            answers.push(house.ask(&ask, &answers, OffsetDateTime::now_utc()));
+        }
+        let told = |number: usize, name: &str| answers[number].as_ref().and_then(|answer| answer.find(name));
+        let statuses: Vec<u16> = answers.iter().flatten().map(|answer| answer.status).collect();
+        assert_eq!(statuses, [200; 5]);
+        assert_eq!(told(2, "EventName").as_deref(), Some("PutObject"));
+        assert_eq!(told(3, "EventName").as_deref(), Some("CreateBucket"));
+        assert_eq!(told(4, "EventName"), None, "nothing of it lies at the floor");
+    }
 }

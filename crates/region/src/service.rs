@@ -228,7 +228,14 @@ fn rendered(service: &str, request_id: &str, refusal: &Unauthenticated) -> Respo
 fn guessed_service(parts: &Parts) -> &'static str {
     let form = parts.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let is_form = form.is_some_and(|form| form.starts_with("application/x-www-form-urlencoded"));
-    if parts.method == Method::POST && parts.uri.path() == "/" && is_form { "iam" } else { "s3" }
+    if parts.method != Method::POST || parts.uri.path() != "/" {
+        return "s3";
+    }
+    match () {
+        () if fastness_trail::is_meant(&parts.headers) => fastness_trail::SERVICE,
+        () if is_form => "iam",
+        () => "s3",
+    }
 }
 
 /// What the asking program calls itself.
@@ -237,7 +244,7 @@ fn agent(parts: &Parts) -> &str {
 }
 
 fn anonymous(parts: &Parts) -> Unauthenticated {
-    let code = if guessed_service(parts) == "iam" { "MissingAuthenticationToken" } else { "AccessDenied" };
+    let code = if guessed_service(parts) == "s3" { "AccessDenied" } else { "MissingAuthenticationToken" };
     let message = "Access Denied: sign the request with an access key of this region".to_owned();
     Unauthenticated { code, status: 403, message }
 }

@@ -25,6 +25,12 @@ use http::{HeaderMap, Method, Response};
 /// The service's name in a signature's scope.
 pub const SERVICE: &str = "cloudtrail";
 
+/// Whether a request names an operation of CloudTrail: for whoever must answer before any signature says it.
+#[must_use]
+pub fn is_meant(headers: &HeaderMap) -> bool {
+    request::name(headers).is_some()
+}
+
 /// A request that is no operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Malformed {

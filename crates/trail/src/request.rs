@@ -65,21 +65,30 @@ fn shortened(text: &str) -> String {
     text.chars().take(128).collect()
 }
 
+/// What the request says that it wants.
+fn target(headers: &HeaderMap) -> Option<&str> {
+    let mut targets = headers.get_all(TARGET).iter();
+    let target = targets.next()?.to_str().ok()?;
+    targets.next().is_none().then_some(target)
+}
+
+/// The operation's name, if it is said to be one of CloudTrail.
+pub(crate) fn name(headers: &HeaderMap) -> Option<&str> {
+    let target = target(headers)?;
+    TARGETS.iter().find_map(|prefix| target.strip_prefix(prefix))
+}
+
 /// The request as an operation, without asking anybody.
 pub(crate) fn parse(method: &Method, headers: &HeaderMap, body: &[u8]) -> Result<Operation, Malformed> {
     if method != Method::POST {
         let message = format!("`{}` has no meaning here; send a POST", shortened(method.as_str()));
         return Err(Malformed { status: 405, ..Malformed::new("MethodNotAllowed", message) }.of(SERVICE));
     }
-    let mut targets = headers.get_all(TARGET).iter();
-    let target = match (targets.next().map(HeaderValue::to_str), targets.next()) {
-        (Some(Ok(target)), None) => target,
-        _ => {
-            let message = format!("the request must name its operation in one header `{TARGET}`");
-            return Err(Malformed::new("UnknownOperationException", message).of(SERVICE));
-        }
+    let Some(target) = target(headers) else {
+        let message = format!("the request must name its operation in one header `{TARGET}`");
+        return Err(Malformed::new("UnknownOperationException", message).of(SERVICE));
     };
-    let name = TARGETS.iter().find_map(|prefix| target.strip_prefix(prefix)).unwrap_or_default();
+    let name = name(headers).unwrap_or_default();
     let what = format!("{SERVICE} {}", if name.is_empty() { target } else { name });
     match name {
         "LookupEvents" if is_json(headers) => lookup(body).map_err(|malformed| malformed.of(&what)),

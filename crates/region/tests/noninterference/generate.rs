@@ -336,6 +336,10 @@ impl Draw {
         }
         let put = Content { digest: Digest::None, classification: None, ..self.content(session) };
         let to = self.place();
+        if self.chance(12) {
+            let put = Content { sealed: true, ..put };
+            return vec![Action::Put(at, put, Condition::None), Action::GetSealed(at, Version::Latest)];
+        }
         if self.chance(25) {
             let mode = self.one(&["GOVERNANCE", "COMPLIANCE"]);
             return vec![
