@@ -6,7 +6,7 @@ use crate::{profiles, say};
 use anyhow::{Context, bail};
 use comfy_table::{Table, presets};
 use fastness_region::Policy;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use time::format_description::well_known::Rfc3339;
@@ -113,20 +113,21 @@ impl Wanted {
     fn input(&self, token: Option<&str>) -> Value {
         let EventChoice { user, event, resource, key, label: _ } = &self.choice;
         let attributes = [("ResourceName", resource), ("AccessKeyId", key), ("Username", user), ("EventName", event)];
-        let mut input = json!({});
+        let mut input = Map::new();
         // The first that is given is likely the rarest.
         if let Some((name, value)) = attributes.iter().find_map(|(name, value)| Some((name, value.as_ref()?))) {
-            input["LookupAttributes"] = json!([{ "AttributeKey": name, "AttributeValue": value }]);
+            let attribute = json!([{ "AttributeKey": name, "AttributeValue": value }]);
+            input.insert("LookupAttributes".to_owned(), attribute);
         }
         for (name, value) in [("StartTime", self.since), ("EndTime", self.until)] {
             if let Some(seconds) = value {
-                input[name] = json!(seconds);
+                input.insert(name.to_owned(), json!(seconds));
             }
         }
         if let Some(token) = token {
-            input["NextToken"] = json!(token);
+            input.insert("NextToken".to_owned(), json!(token));
         }
-        input
+        Value::Object(input)
     }
 
     fn fits(&self, event: &Event) -> bool {
