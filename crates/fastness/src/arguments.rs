@@ -34,7 +34,7 @@ pub enum Command {
     /// Data found at a label too low for it: contain it, report who read it, erase it (officers do)
     #[command(subcommand)]
     Spill(SpillCommand),
-    /// Check the ledgers of regions that are stopped
+    /// Read the ledger of a running region (auditors do); check the ledgers of regions that are stopped
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Check everything in a region's folder, offline and changing nothing: structure, authentication tags, files that
@@ -306,6 +306,10 @@ pub struct Check {
 /// `fastness audit …`
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
+    /// Show the newest events in view; with -f wait for more, until Ctrl-C
+    Tail(Tail),
+    /// Look events up: all that fit every option
+    Search(Search),
     /// Check every ledger in a folder, offline; exits with 1 when anything is wrong
     Verify {
         /// The folder that `fastness up` used, or one region's folder
@@ -317,4 +321,70 @@ pub enum AuditCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// Which events.
+#[derive(Debug, Args)]
+pub struct EventChoice {
+    /// Those of this user
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// Those of this operation, e.g. GetObject
+    #[arg(long, value_name = "OPERATION")]
+    pub event: Option<String>,
+    /// Those about this resource: a bucket, BUCKET/KEY, a user's name, an access key id
+    #[arg(long, value_name = "NAME")]
+    pub resource: Option<String>,
+    /// Those signed with this access key
+    #[arg(long, value_name = "ACCESS KEY ID")]
+    pub key: Option<String>,
+    /// Those recorded at this label, e.g. "SECRET//REL TO USA, GBR"
+    #[arg(long)]
+    pub label: Option<String>,
+}
+
+/// `fastness audit tail`
+#[derive(Debug, Args)]
+pub struct Tail {
+    /// How many to begin with
+    #[arg(short = 'n', long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(0..=10_000))]
+    pub lines: u16,
+    /// Ask every second for what is new. An operation that took more than a minute may show in `search` alone
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Show the lookups that this key made, too: each look is an event itself
+    #[arg(long)]
+    pub own: bool,
+    /// Print JSON: CloudTrail's record of each event, one a line
+    #[arg(long)]
+    pub json: bool,
+    /// Which.
+    #[command(flatten)]
+    pub choice: EventChoice,
+    /// Who: a user with the duty of an auditor.
+    #[command(flatten)]
+    pub identity: Identity,
+}
+
+/// `fastness audit search`
+#[derive(Debug, Args)]
+pub struct Search {
+    /// Which.
+    #[command(flatten)]
+    pub choice: EventChoice,
+    /// From this time on: 2026-11-22T08:00:00Z, 2026-11-22, or so long ago: 90s, 15m, 2h, 3d
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Up to this time
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// The newest so many
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: Option<u32>,
+    /// Print JSON: CloudTrail's record of each event
+    #[arg(long)]
+    pub json: bool,
+    /// Who: a user with the duty of an auditor.
+    #[command(flatten)]
+    pub identity: Identity,
 }

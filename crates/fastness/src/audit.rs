@@ -1,6 +1,7 @@
-//! `fastness audit`: the ledgers, checked offline.
+//! `fastness audit`: the ledgers, read through a region's interface and checked offline.
 
 use crate::arguments::AuditCommand;
+use crate::events;
 use crate::place;
 use crate::say;
 use anyhow::{Context, bail};
@@ -19,12 +20,19 @@ struct Checked {
 
 /// Runs the command.
 pub fn run(command: AuditCommand) -> anyhow::Result<ExitCode> {
-    let AuditCommand::Verify { folder, policy_file, json } = command;
+    match command {
+        AuditCommand::Tail(arguments) => crate::block_on(events::tail(arguments)).map(|()| ExitCode::SUCCESS),
+        AuditCommand::Search(arguments) => crate::block_on(events::search(arguments)).map(|()| ExitCode::SUCCESS),
+        AuditCommand::Verify { folder, policy_file, json } => verify_all(&folder, policy_file.as_deref(), json),
+    }
+}
+
+fn verify_all(folder: &Path, policy_file: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
     let bar = ProgressBar::new_spinner()
         .with_style(ProgressStyle::with_template("{spinner} {human_pos} entries, {per_sec}")?);
     let (mut checked, mut broken) = (Vec::new(), Vec::new());
-    for (region, path) in regions(&folder)? {
-        match verify(&region, &path, policy_file.as_deref(), &bar) {
+    for (region, path) in regions(folder)? {
+        match verify(&region, &path, policy_file, &bar) {
             Ok(reports) => checked.extend(reports),
             Err(error) => broken.push(format!("{region}: {error:#}")),
         }

@@ -95,12 +95,24 @@ impl Client {
 
     /// Calls Fastness's own interface.
     pub async fn fastness(&self, operation: &str, input: &Value) -> anyhow::Result<Value> {
-        let headers = [
-            ("content-type", "application/x-amz-json-1.1".to_owned()),
-            ("x-amz-target", format!("Fastness.{operation}")),
-        ];
+        self.json("fastness", format!("Fastness.{operation}"), input).await
+    }
+
+    /// Calls CloudTrail.
+    pub async fn cloudtrail(&self, operation: &str, input: &Value) -> anyhow::Result<Value> {
+        let target = format!("com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.{operation}");
+        self.json("cloudtrail", target, input).await
+    }
+
+    /// The public half of the key that signs.
+    pub fn key_id(&self) -> &str {
+        &self.credential.access_key_id
+    }
+
+    async fn json(&self, service: &str, target: String, input: &Value) -> anyhow::Result<Value> {
+        let headers = [("content-type", "application/x-amz-json-1.1".to_owned()), ("x-amz-target", target)];
         let body = Bytes::from(serde_json::to_vec(input)?);
-        let (status, body) = self.send("fastness", Method::POST, "/", &headers, body).await?;
+        let (status, body) = self.send(service, Method::POST, "/", &headers, body).await?;
         let value: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
         if status.is_success() {
             return Ok(value);

@@ -6,6 +6,7 @@ mod audit;
 mod check;
 mod client;
 mod demo;
+mod events;
 mod key;
 mod label;
 mod object;
