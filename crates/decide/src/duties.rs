@@ -19,7 +19,7 @@ pub(crate) fn check(subject: &Subject, operation: &Operation, labels: &RegionLab
             _ => denied("the region's list of labels is for its officer, administrator and operator"),
         },
         O::AllowLabel { .. } => duty(subject, &[Duty::Officer]).and_then(|()| at_floor()),
-        O::LookupEvents { .. } => duty(subject, &[Duty::Auditor]),
+        O::LookupEvents { .. } | O::DiscloseEvents { .. } => duty(subject, &[Duty::Auditor]),
         // An officer works at the label of a spill, an auditor at that of a ledger: they need keys at more than one.
         O::CreateKeyAt { .. } if matches!(subject.duty(), Some(Duty::Officer | Duty::Auditor)) => at_floor(),
         O::CreateKeyAt { .. } => {

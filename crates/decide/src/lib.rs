@@ -21,7 +21,7 @@
 //! | TagUser, UntagUser: clearance, nationality, label, duty | – | – | others of the account, at the floor | – | – |
 //! | CreateKeyAt | – | – | self, at the floor | self, at the floor | self, at the floor |
 //! | GetCallerIdentity | yes | yes | yes | yes | yes |
-//! | LookupEvents | – | – | – | own account's, in view; at the ceiling nobody's, too | – |
+//! | LookupEvents, DiscloseEvents | – | – | – | own account's, in view; at the ceiling nobody's, too | – |
 //! | AllowLabel | – | – | at the floor | – | – |
 //! | ListLabels | yes | yes | yes | – | – |
 //! | CreateAccount, ListAccounts, AddOfficer | yes | – | – | – | – |

@@ -310,10 +310,26 @@ pub enum AuditCommand {
     Tail(Tail),
     /// Look events up: all that fit every option
     Search(Search),
-    /// Check every ledger in a folder, offline; exits with 1 when anything is wrong
-    Verify {
+    /// Write events with the proofs that their ledgers have them into a package, for an inspector who has nothing but
+    /// the region's public keys
+    Export(Export),
+    /// Write one event with its proof into a package
+    Prove(Prove),
+    /// Write a ledger of a stopped region as files (tlog-tiles), without contents: for witnesses and for others' programs
+    Copy(CopyLog),
+    /// Print the public keys of regions that are stopped: what others check their checkpoints with
+    Keys {
         /// The folder that `fastness up` used, or one region's folder
         folder: PathBuf,
+    },
+    /// Check every ledger in a folder, offline; or a package, or a ledger's copy, with public keys. Exits with 1 when
+    /// anything is wrong
+    Verify {
+        /// The folder that `fastness up` used, or one region's folder; a package; a ledger's copy
+        folder: PathBuf,
+        /// The region's public keys (`fastness audit keys`), for a package or a copy
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
         /// A label policy of one's own that the region was made under
         #[arg(long)]
         policy_file: Option<PathBuf>,
@@ -364,6 +380,67 @@ pub struct Tail {
     /// Who: a user with the duty of an auditor.
     #[command(flatten)]
     pub identity: Identity,
+}
+
+/// What of them is not shown, and where they go.
+#[derive(Debug, Args)]
+pub struct Shown {
+    /// Withhold this field of every event: its commitment stands in its place. Fields: time, request, service, operation,
+    /// principal, account, key, label, nationality, duty, agent, resources, outcome, source
+    #[arg(long, value_name = "FIELD")]
+    pub hide: Vec<String>,
+    /// Withhold events recorded at this label: that there is one is shown, and nothing of it
+    #[arg(long, value_name = "LABEL")]
+    pub withhold: Vec<String>,
+    /// The package, a file that is not there yet
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Public keys to put into it, for convenience
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// Who: a user with the duty of an auditor.
+    #[command(flatten)]
+    pub identity: Identity,
+}
+
+/// `fastness audit export`
+#[derive(Debug, Args)]
+pub struct Export {
+    /// Which.
+    #[command(flatten)]
+    pub choice: EventChoice,
+    /// From this time on: 2026-11-22T08:00:00Z, 2026-11-22, or so long ago: 90s, 15m, 2h, 3d
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Up to this time
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// What of them.
+    #[command(flatten)]
+    pub shown: Shown,
+}
+
+/// `fastness audit prove`
+#[derive(Debug, Args)]
+pub struct Prove {
+    /// The event's id, as `search --json` and `aws cloudtrail lookup-events` show it
+    pub event: String,
+    /// What of it.
+    #[command(flatten)]
+    pub shown: Shown,
+}
+
+/// `fastness audit copy`
+#[derive(Debug, Args)]
+pub struct CopyLog {
+    /// One region's folder
+    pub folder: PathBuf,
+    /// The label whose ledger is written; without it the region's log of checkpoints
+    #[arg(long)]
+    pub label: Option<String>,
+    /// The folder that they go into; made if missing
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
 }
 
 /// `fastness audit search`

@@ -2,11 +2,13 @@
 
 use crate::arguments::AuditCommand;
 use crate::events;
+use crate::export;
+use crate::inspect;
 use crate::place;
 use crate::say;
 use anyhow::{Context, bail};
 use comfy_table::{Table, presets};
-use fastness_region::{LogReport, Policy, RegionFolder};
+use fastness_region::{LogReport, Policy, RegionFolder, region_keys_name};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -23,8 +25,32 @@ pub fn run(command: AuditCommand) -> anyhow::Result<ExitCode> {
     match command {
         AuditCommand::Tail(arguments) => crate::block_on(events::tail(arguments)).map(|()| ExitCode::SUCCESS),
         AuditCommand::Search(arguments) => crate::block_on(events::search(arguments)).map(|()| ExitCode::SUCCESS),
-        AuditCommand::Verify { folder, policy_file, json } => verify_all(&folder, policy_file.as_deref(), json),
+        AuditCommand::Export(arguments) => crate::block_on(export::export(arguments)).map(|()| ExitCode::SUCCESS),
+        AuditCommand::Prove(arguments) => crate::block_on(export::prove(arguments)).map(|()| ExitCode::SUCCESS),
+        AuditCommand::Copy(arguments) => inspect::copy(&arguments).map(|()| ExitCode::SUCCESS),
+        AuditCommand::Keys { folder } => keys(&folder).map(|()| ExitCode::SUCCESS),
+        AuditCommand::Verify { folder, key, json, .. } if inspect::is_copy(&folder) => {
+            inspect::verify_copy(&folder, key.as_deref(), json)
+        }
+        AuditCommand::Verify { folder, key, json, .. } if folder.is_file() => {
+            inspect::verify_package(&folder, key.as_deref(), json)
+        }
+        AuditCommand::Verify { folder, policy_file, json, .. } => verify_all(&folder, policy_file.as_deref(), json),
     }
+}
+
+/// Prints the public keys of each region in a folder.
+fn keys(folder: &Path) -> anyhow::Result<()> {
+    for (_, path) in regions(folder)? {
+        let folder = RegionFolder::open(&path)?;
+        let store = folder.open_existing(load_policy(&path, None)?)?;
+        let name = region_keys_name(&store.setup().name);
+        store.close();
+        for key in folder.signing_keys()?.of_log(&name) {
+            say!("{key}");
+        }
+    }
+    Ok(())
 }
 
 fn verify_all(folder: &Path, policy_file: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {

@@ -101,21 +101,29 @@ struct Wanted {
     until: Option<f64>,
 }
 
+/// A label as it was typed, and as the compiled-in policy writes it.
+pub fn marking(given: &str) -> Vec<String> {
+    let policy = Policy::us();
+    let banner = policy.label(given).ok().map(|label| policy.banner(label));
+    std::iter::once(given.to_owned()).chain(banner).collect()
+}
+
+/// The one attribute that the interface is asked for: the first that is given is likely the rarest.
+pub fn attribute(choice: &EventChoice) -> Option<(&'static str, &String)> {
+    let EventChoice { user, event, resource, key, label: _ } = choice;
+    let attributes = [("ResourceName", resource), ("AccessKeyId", key), ("Username", user), ("EventName", event)];
+    attributes.into_iter().find_map(|(name, value)| Some((name, value.as_ref()?)))
+}
+
 impl Wanted {
     fn new(choice: EventChoice, since: Option<f64>, until: Option<f64>) -> Self {
-        // As it was typed, and as the compiled-in policy writes it.
-        let policy = Policy::us();
-        let banner = |text: &String| policy.label(text).ok().map(|label| policy.banner(label));
-        let labels = choice.label.iter().cloned().chain(choice.label.iter().filter_map(banner)).collect();
+        let labels = choice.label.iter().flat_map(|label| marking(label)).collect();
         Self { choice, labels, since, until }
     }
 
     fn input(&self, token: Option<&str>) -> Value {
-        let EventChoice { user, event, resource, key, label: _ } = &self.choice;
-        let attributes = [("ResourceName", resource), ("AccessKeyId", key), ("Username", user), ("EventName", event)];
         let mut input = Map::new();
-        // The first that is given is likely the rarest.
-        if let Some((name, value)) = attributes.iter().find_map(|(name, value)| Some((name, value.as_ref()?))) {
+        if let Some((name, value)) = attribute(&self.choice) {
             let attribute = json!([{ "AttributeKey": name, "AttributeValue": value }]);
             input.insert("LookupAttributes".to_owned(), attribute);
         }
@@ -151,7 +159,7 @@ impl Wanted {
 }
 
 /// A point in time: a date, a date with a time, or so long before now; in seconds since 1970.
-fn point(given: &str, now: OffsetDateTime) -> anyhow::Result<f64> {
+pub fn point(given: &str, now: OffsetDateTime) -> anyhow::Result<f64> {
     let unit = |unit| match unit {
         's' => Some(1),
         'm' => Some(60),

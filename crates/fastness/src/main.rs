@@ -7,6 +7,8 @@ mod check;
 mod client;
 mod demo;
 mod events;
+mod export;
+mod inspect;
 mod key;
 mod label;
 mod object;

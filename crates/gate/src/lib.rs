@@ -25,6 +25,7 @@ mod upkeep;
 pub use answer::{Answer, ObjectAnswer};
 pub use authenticate::Unauthenticated;
 pub use fastness_decide::{About, Reason, Refusal};
+pub use fastness_ledger::FIELDS;
 pub use fastness_store::{ErasureStep, Spill, SpilledVersion};
 pub use payload::{Expected, ExpectedChecksum, Payload};
 pub use session::{Context, Environment, Session, SystemEnvironment};

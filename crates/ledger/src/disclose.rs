@@ -3,13 +3,26 @@
 use crate::checkpoint::Checkpoint;
 use crate::entry::Recorded;
 use crate::log::{Log, LogError};
-use crate::note::VerifierKey;
+use crate::note::Note;
 use crate::package::{DisclosedRecord, PackageCheckpoint};
 use crate::tree::{Hash, consistency, inclusion};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fastness_label::Label;
 use fastness_store::{Fault, Store};
+
+/// A page of what is disclosed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DisclosedPage {
+    /// Checkpoints that whoever asks does not know yet, in front of the records.
+    pub checkpoints: Vec<PackageCheckpoint>,
+    /// The records, newest first.
+    pub records: Vec<DisclosedRecord>,
+    /// Events that were found, but are under no checkpoint yet: that comes within a second or two.
+    pub unsigned: u64,
+    /// How the next page is asked for; nothing after the last one.
+    pub token: Option<String>,
+}
 
 /// Writes disclosures of a log, as far as its last checkpoint goes when it is begun.
 #[derive(Debug)]
@@ -24,9 +37,16 @@ impl<'s> Discloser<'s> {
     ///
     /// # Errors
     /// What is wrong with the log as a whole.
-    pub fn new(store: &'s Store, label: Label, keys: &[VerifierKey]) -> Result<Self, LogError> {
+    pub fn new(store: &'s Store, label: Label) -> Result<Self, LogError> {
         let log = Log::of_partition(store, label);
-        let signed = log.checkpoint(keys)?.map(|(checkpoint, note)| (checkpoint, note.to_string()));
+        // Whoever reads the package checks the signatures; what lies here is sealed.
+        let signed = match log.signed()? {
+            Some(bytes) => {
+                let note = Note::parse(&bytes)?;
+                Some((Checkpoint::parse(&note.text)?, note.to_string()))
+            }
+            None => None,
+        };
         Ok(Self { log, store, signed })
     }
 

@@ -23,8 +23,8 @@ mod tree;
 mod verify;
 
 pub use chain::chain_link;
-pub use checkpoint::{Checkpoint, origin, region_origin};
-pub use disclose::Discloser;
+pub use checkpoint::{Checkpoint, origin, region_keys_name, region_origin};
+pub use disclose::{DisclosedPage, Discloser};
 pub use entry::{Entry, EntryError, Outcome, Recorded};
 pub use facets::{Kind, Touched, event_id};
 pub use field::{FIELDS, SALT_LEN, Salt, Value, commitment, entry_of, salts};

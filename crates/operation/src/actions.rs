@@ -191,6 +191,7 @@ impl Operation {
             | O::DeleteAccessKey { .. }
             | O::GetCallerIdentity
             | O::LookupEvents { .. }
+            | O::DiscloseEvents { .. }
             | O::CreateAccount { .. }
             | O::ListAccounts
             | O::CreateKeyAt { .. }

@@ -1,5 +1,7 @@
 //! What is looked for in the ledger (CloudTrail API reference, LookupEvents).
 
+use std::collections::BTreeMap;
+
 /// The one attribute that a lookup may name, with its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventAttribute {
@@ -65,6 +67,23 @@ pub struct EventFilter {
     pub until_ms: i64,
     /// Whether CloudTrail's Insights events are asked for, of which there are none.
     pub insights: bool,
+}
+
+/// Which events are to be disclosed with proofs, and what of them is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disclosing {
+    /// Which events.
+    pub filter: EventFilter,
+    /// Events of a page.
+    pub limit: u8,
+    /// Where an earlier page ended.
+    pub token: Option<String>,
+    /// Fields that are withheld of every event, by name.
+    pub hidden: Vec<String>,
+    /// Markings of ledgers whose events are withheld as a whole.
+    pub withheld: Vec<String>,
+    /// Logs of which a checkpoint over so many entries is known: a later one comes with the proof that it extends it.
+    pub known: BTreeMap<String, u64>,
 }
 
 impl Default for EventFilter {

@@ -22,7 +22,7 @@ pub use arn::arn_partition;
 pub use code::Code;
 pub use configuration::{Configuration, ConfigurationKind};
 pub use customer::CustomerKey;
-pub use events::{EventAttribute, EventFilter};
+pub use events::{Disclosing, EventAttribute, EventFilter};
 pub use extras::{Extras, TagError, Tags};
 pub use lock::{Lock, ObjectLock, Period, Retention, RetentionMode};
 pub use moment::Moment;
@@ -277,6 +277,9 @@ pub enum Operation {
         token: Option<String>,
     },
     // Fastness's own
+    DiscloseEvents {
+        disclosing: Box<Disclosing>,
+    },
     CreateAccount {
         name: AccountName,
     },
@@ -360,6 +363,7 @@ impl Operation {
             Self::DeleteAccessKey { .. } => "DeleteAccessKey",
             Self::GetCallerIdentity => "GetCallerIdentity",
             Self::LookupEvents { .. } => "LookupEvents",
+            Self::DiscloseEvents { .. } => "DiscloseEvents",
             Self::CreateAccount { .. } => "CreateAccount",
             Self::ListAccounts => "ListAccounts",
             Self::AddOfficer { .. } => "AddOfficer",
@@ -388,7 +392,7 @@ impl Operation {
             | Self::UpdateAccessKey { .. }
             | Self::DeleteAccessKey { .. } => "iam",
             Self::GetCallerIdentity => "sts",
-            Self::LookupEvents { .. } => "cloudtrail",
+            Self::LookupEvents { .. } | Self::DiscloseEvents { .. } => "cloudtrail",
             Self::CreateAccount { .. }
             | Self::ListAccounts
             | Self::AddOfficer { .. }

@@ -22,6 +22,9 @@ pub use service::{HEALTH_PATH, RegionService};
 pub use fastness_gate::{Environment, Gate, SystemEnvironment};
 pub use fastness_identity::signature::sign;
 pub use fastness_label::{Label, Marking, MarkingError, Policy};
-pub use fastness_ledger::{Finding, LogReport, SigningKeys, VerifierKey};
+pub use fastness_ledger::{
+    CHECKPOINT_FILE, Checkpoint, Finding, Log, LogReport, PackageEnd, PackageHead, SigningKeys, VerifierKey, keys_of,
+    mirror, region_keys_name, verify_mirror, verify_package,
+};
 pub use fastness_operation as operation;
 pub use fastness_store::{CheckFinding, CheckReport, Fault, Gravity, PartitionSums, RegionSetup, Store};

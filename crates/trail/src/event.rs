@@ -1,6 +1,6 @@
 //! Entries of the ledger as CloudTrail's events (its user guide, "CloudTrail record contents", "userIdentity element").
 
-use fastness_ledger::{Entry, Found, Kind, Outcome, Page, Touched, event_id};
+use fastness_ledger::{DisclosedPage, Entry, Found, Kind, Outcome, Page, Touched, event_id};
 use fastness_operation::arn_partition;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
@@ -19,6 +19,17 @@ const NO_ACCOUNT: &str = "000000000000";
 pub(crate) fn page(region: &str, page: &Page) -> Value {
     let mut body = Map::new();
     body.insert("Events".to_owned(), page.events.iter().map(|found| shown(region, found)).collect());
+    put(&mut body, "NextToken", page.token.as_deref());
+    Value::Object(body)
+}
+
+/// A page of disclosures, as JSON. Checkpoints and records are lines of a package as they are.
+pub(crate) fn disclosed(page: &DisclosedPage) -> Value {
+    let mut body = Map::new();
+    // Plain data with names for keys: it becomes JSON.
+    body.insert("Checkpoints".to_owned(), serde_json::to_value(&page.checkpoints).unwrap_or_default());
+    body.insert("Records".to_owned(), serde_json::to_value(&page.records).unwrap_or_default());
+    body.insert("Unsigned".to_owned(), json!(page.unsigned));
     put(&mut body, "NextToken", page.token.as_deref());
     Value::Object(body)
 }

@@ -3,6 +3,9 @@
 //! This crate decides nothing and holds nothing. [`handle`] parses, asks the gate, renders; what makes no sense is
 //! reported to the gate before the answer goes out, so that it is in the ledger, too.
 //!
+//! `DiscloseEvents` is ours: a lookup whose events come with the proofs that their ledgers have them, for a disclosure
+//! package (`docs/formats/ledger.md`). It takes the members of a lookup, and `HideFields`, `WithholdLabels`, `Known`.
+//!
 //! What differs from AWS: events of data are among the answers and not only those of management; nothing is older than
 //! what retention keeps, and there are no 90 days; members that nobody knows are refused, because one that was passed
 //! over could be the one that limited the search.
@@ -63,6 +66,9 @@ pub async fn handle(
     match gate.handle(session, operation, Payload::none()).await {
         Ok(Answer::Events(page, label)) => {
             response::with_label(&request_id, &gate.banner(label), event::page(gate.region(), &page))
+        }
+        Ok(Answer::Disclosed(page, label)) => {
+            response::with_label(&request_id, &gate.banner(label), event::disclosed(&page))
         }
         Ok(_) => {
             tracing::error!("the answer has not the form that goes with the operation");

@@ -3,10 +3,11 @@
 //! The members and their rules are those of botocore's service model (`cloudtrail/2013-11-01`).
 
 use crate::{Malformed, SERVICE};
-use fastness_operation::{EventAttribute, EventFilter, Operation};
+use fastness_operation::{Disclosing, EventAttribute, EventFilter, Operation};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// The media type of bodies in both directions.
 pub(crate) const MEDIA_TYPE: &str = "application/x-amz-json-1.1";
@@ -92,7 +93,8 @@ pub(crate) fn parse(method: &Method, headers: &HeaderMap, body: &[u8]) -> Result
     let what = format!("{SERVICE} {}", if name.is_empty() { target } else { name });
     match name {
         "LookupEvents" if is_json(headers) => lookup(body).map_err(|malformed| malformed.of(&what)),
-        "LookupEvents" => {
+        "DiscloseEvents" if is_json(headers) => disclose(body).map_err(|malformed| malformed.of(&what)),
+        "LookupEvents" | "DiscloseEvents" => {
             let message = format!("the body must be of the type {MEDIA_TYPE}");
             Err(Malformed::new("SerializationException", message).of(&what))
         }
@@ -116,6 +118,47 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn lookup(body: &[u8]) -> Result<Operation, Malformed> {
+    let (filter, limit, token) = searched(body)?;
+    Ok(Operation::LookupEvents { filter, limit, token })
+}
+
+/// What a disclosure has beside the members of a lookup.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase", default)]
+struct Disclose {
+    hide_fields: Vec<String>,
+    withhold_labels: Vec<String>,
+    known: BTreeMap<String, u64>,
+}
+
+/// Names of a disclosure at most, of each kind.
+const NAMES_MAX: usize = 128;
+
+fn disclose(body: &[u8]) -> Result<Operation, Malformed> {
+    let malformed = |error: serde_json::Error| Malformed::new("SerializationException", shortened(&error.to_string()));
+    let mut members: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(body).map_err(malformed)?;
+    let mut own = serde_json::Map::new();
+    for name in ["HideFields", "WithholdLabels", "Known"] {
+        own.extend(members.remove(name).map(|value| (name.to_owned(), value)));
+    }
+    let Disclose { hide_fields, withhold_labels, known } =
+        serde_json::from_value(serde_json::Value::Object(own)).map_err(malformed)?;
+    let invalid = |message: String| Malformed::new("ValidationException", message);
+    if let Some(other) = hide_fields.iter().find(|name| !fastness_gate::FIELDS.contains(&name.as_str())) {
+        let names = fastness_gate::FIELDS.join(", ");
+        return Err(invalid(format!("there is no field `{}`; fields: {names}", shortened(other))));
+    }
+    if [hide_fields.len(), withhold_labels.len(), known.len()].into_iter().any(|count| count > NAMES_MAX) {
+        return Err(invalid(format!("at most {NAMES_MAX} names of a kind")));
+    }
+    let rest = serde_json::to_vec(&members).map_err(malformed)?;
+    let (filter, limit, token) = searched(&rest)?;
+    let (hidden, withheld) = (hide_fields, withhold_labels);
+    Ok(Operation::DiscloseEvents { disclosing: Box::new(Disclosing { filter, limit, token, hidden, withheld, known }) })
+}
+
+/// The members of a lookup.
+fn searched(body: &[u8]) -> Result<(EventFilter, u8, Option<String>), Malformed> {
     // A structure could also be read from an array; only an object is meant.
     if body.trim_ascii_start().first() != Some(&b'{') {
         return Err(Malformed::new("SerializationException", "the body must be a JSON object"));
@@ -151,7 +194,7 @@ fn lookup(body: &[u8]) -> Result<Operation, Malformed> {
             })?
         }
     };
-    Ok(Operation::LookupEvents { filter, limit, token: asked.next_token })
+    Ok((filter, limit, asked.next_token))
 }
 
 fn insights(category: Option<&str>) -> Result<bool, Malformed> {

@@ -25,7 +25,7 @@ pub struct LedgerSearch {
 
 /// Whether a lookup covers a label's ledger.
 fn covered(permit: &Permit, label: Label) -> Result<(), Fault> {
-    let lookup = matches!(permit.operation(), Operation::LookupEvents { .. });
+    let lookup = matches!(permit.operation(), Operation::LookupEvents { .. } | Operation::DiscloseEvents { .. });
     if lookup && permit.view().labels().contains(&label) { Ok(()) } else { Err(Fault::mismatch()) }
 }
 
