@@ -397,7 +397,7 @@ pub struct Shown {
     pub out: PathBuf,
     /// Public keys to put into it, for convenience
     #[arg(long, value_name = "FILE")]
-    pub key: Option<PathBuf>,
+    pub keys: Option<PathBuf>,
     /// Who: a user with the duty of an auditor.
     #[command(flatten)]
     pub identity: Identity,

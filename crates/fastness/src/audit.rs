@@ -124,11 +124,14 @@ pub fn load_policy(path: &Path, file: Option<&Path>) -> anyhow::Result<Policy> {
 
 fn print(checked: &[Checked], broken: &[String]) {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_BORDERS_ONLY).set_header(["region", "ledger of", "entries", "head", "verdict"]);
+    table.load_preset(presets::UTF8_BORDERS_ONLY);
+    table.set_header(["region", "ledger of", "entries", "signed", "root", "verdict"]);
     for one in checked {
         let verdict = one.report.finding.as_ref().map_or_else(|| "good".to_owned(), ToString::to_string);
-        let head = hex(&one.report.root).chars().take(16).collect();
-        table.add_row([one.region.clone(), one.label.clone(), one.report.entries.to_string(), head, verdict]);
+        let root = hex(&one.report.root).chars().take(16).collect();
+        let of = if one.report.is_region { "the region: checkpoints" } else { one.label.as_str() };
+        let (entries, signed) = (one.report.entries.to_string(), one.report.signed.to_string());
+        table.add_row([one.region.clone(), of.to_owned(), entries, signed, root, verdict]);
     }
     say!("{table}");
     for error in broken {

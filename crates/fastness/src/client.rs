@@ -11,6 +11,9 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use time::OffsetDateTime;
 
+/// What this program calls itself.
+const AGENT: &str = concat!("fastness/", env!("CARGO_PKG_VERSION"));
+
 /// A key with the region that it is for.
 #[derive(Clone)]
 pub struct Credential {
@@ -77,7 +80,11 @@ impl Client {
         let Credential { region, endpoint, access_key_id, secret_access_key } = &self.credential;
         let uri: http::Uri = format!("{endpoint}{path}").parse().context("the endpoint is not an address")?;
         let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
-        let request = Request::builder().method(method).uri(uri).header(http::header::HOST, authority);
+        let request = Request::builder()
+            .method(method)
+            .uri(uri)
+            .header(http::header::HOST, authority)
+            .header(http::header::USER_AGENT, AGENT);
         let (mut parts, ()) = request.body(())?.into_parts();
         parts.headers.extend(headers);
         let signer = Signer::new(access_key_id, secret_access_key, region, service);

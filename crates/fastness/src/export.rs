@@ -85,7 +85,7 @@ impl std::fmt::Display for Written {
 /// Asks for page after page, and writes the package; one that is broken off is removed.
 async fn write(shown: &Shown, input: Map<String, Value>, chosen: String) -> anyhow::Result<Written> {
     let client = Client::new(profiles::find(&shown.identity.data, &shown.identity.profile)?);
-    let keys = match &shown.key {
+    let keys = match &shown.keys {
         Some(path) => inspect::read_keys(path)?.iter().map(ToString::to_string).collect(),
         None => Vec::new(),
     };
