@@ -24,7 +24,8 @@ def told(tmp_path_factory):
     for number in range(60):
         put(s3, "disclosed", f"k{number}")
     put(low, "below", "k")
-    missing(lambda: s3.get_object(Bucket="disclosed", Key="nothing"))
+    with missing():
+        s3.get_object(Bucket="disclosed", Key="nothing")
     export(cloud, folder / "all")
     export(cloud, folder / "hidden", "--user", "analyst", "--hide", "key", "--hide", "source", "--withhold", "UNCLASSIFIED")
     found = cloud.fastness("audit", "search", "--profile", "secret-auditor", "--event", "GetObject", "--json").stdout
