@@ -25,12 +25,16 @@ impl PartialEq for Answer {
 }
 
 impl Answer {
-    /// A header's value, or the text of the first XML element of the name.
+    /// A header's value, or the text of the first XML element or JSON member of the name.
     pub(crate) fn find(&self, name: &str) -> Option<String> {
         if let Some(value) = self.headers.get(name) {
             return value.to_str().ok().map(str::to_owned);
         }
         let text = String::from_utf8_lossy(self.body.as_ref().ok()?).into_owned();
+        if self.content_type().contains("json") {
+            let (_, rest) = text.split_once(&format!("\"{name}\":\""))?;
+            return rest.split_once('"').map(|(value, _)| value.to_owned());
+        }
         let (_, rest) = text.split_once(&format!("<{name}>"))?;
         rest.split_once(&format!("</{name}>")).map(|(value, _)| value.to_owned())
     }

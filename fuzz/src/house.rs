@@ -38,22 +38,27 @@ pub(crate) const ROOT: [u8; 32] = [9; 32];
 type Keys = &'static [(&'static str, char)];
 
 /// Users of the accounts: account, name, clearance, and the labels of their keys with their letters in scenarios.
-const PEOPLE: [(&str, &str, &str, Keys); 3] = [
+const PEOPLE: [(&str, &str, &str, Keys); 4] = [
     ("alpha", "ana", CEILING, &[(FLOOR, 'U'), (MIDDLE, 'S')]),
     ("alpha", "zoe", CEILING, &[(CEILING, 'T')]),
     ("beta", "bob", MIDDLE, &[(FLOOR, 'B'), (MIDDLE, 'C')]),
+    (AUDITED, AUDITOR, CEILING, &[(FLOOR, 'V'), (MIDDLE, 'W'), (CEILING, 'Y')]),
 ];
+
+/// Who reads the ledger, and of which account.
+const AUDITOR: &str = "vera";
+const AUDITED: &str = "alpha";
 
 /// Whether a letter's session is above the observers'.
 pub(crate) fn is_high(who: char) -> bool {
-    who == 'T'
+    matches!(who, 'T' | 'Y')
 }
 
 /// The labels that a letter's session may see.
 pub(crate) fn view_of(who: char) -> &'static [&'static str] {
     match who {
-        'T' => &[FLOOR, MIDDLE, CEILING],
-        'S' | 'C' => &[FLOOR, MIDDLE],
+        'T' | 'Y' => &[FLOOR, MIDDLE, CEILING],
+        'S' | 'C' | 'W' => &[FLOOR, MIDDLE],
         _ => &[FLOOR],
     }
 }
@@ -201,6 +206,10 @@ fn people(rows: &mut dyn DirectoryChange, policy: &Policy) -> Result<Cast, Direc
         let tags = [("clearance", clearance), ("nationality", "USA")];
         let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
         rules::create_user(rows, account, &user, "/", tags, &moment(name, 0))?;
+        if name == AUDITOR {
+            let duty = [("duty".to_owned(), "auditor".to_owned())].into();
+            rules::tag_user(rows, policy, account, &user, &duty)?;
+        }
         for ((marking, letter), number) in keys.iter().zip(1..) {
             let who = (account, &user, &user);
             let key = rules::create_key(rows, policy, &labels, who, Some(marking), &moment(name, number))?;
@@ -236,9 +245,14 @@ impl Drop for House {
 }
 
 impl House {
+    /// Waits until what was noted is durable.
+    pub(crate) fn settle(&self) {
+        sure(runtime().block_on(self.store.flush()));
+    }
+
     /// How many entries all ledgers have together, once what was noted is durable.
     pub(crate) fn entries(&self) -> u64 {
-        sure(runtime().block_on(self.store.flush()));
+        self.settle();
         sure(self.store.ledgers()).iter().map(|ledger| ledger.length).sum()
     }
 

@@ -18,6 +18,7 @@ mod scenario;
 mod sealed;
 mod seeds;
 mod signature;
+mod trail;
 mod witness;
 
 pub use corpus::{chore, pack, unpack};
@@ -43,6 +44,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "chunked", run: chunked::run, seeds: seeds::chunked, words: seeds::CHUNK_WORDS, len_max: 1024 },
     Target { name: "s3_request", run: requests::s3, seeds: seeds::s3, words: seeds::S3_WORDS, len_max: 4096 },
     Target { name: "iam_request", run: requests::iam, seeds: seeds::iam, words: seeds::IAM_WORDS, len_max: 4096 },
+    Target { name: "trail", run: requests::trail, seeds: trail::seeds, words: trail::WORDS, len_max: 4096 },
     Target { name: "xml", run: requests::xml, seeds: seeds::xml, words: seeds::XML_WORDS, len_max: 4096 },
     Target { name: "form", run: requests::form, seeds: form::seeds, words: form::WORDS, len_max: 4096 },
     Target { name: "marking", run: labels::marking, seeds: seeds::marking, words: seeds::MARKING_WORDS, len_max: 512 },

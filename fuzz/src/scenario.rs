@@ -21,7 +21,7 @@ use http::{HeaderName, HeaderValue, Method};
 const REQUESTS_MAX: usize = 8;
 
 /// The letters of those who may ask; others stand for `S`.
-const CAST: &str = "USTBCPAODEX";
+const CAST: &str = "USTBCPAODEXVWY";
 
 /// How a request is signed, and its body sent.
 #[derive(Clone, Debug, PartialEq, Eq)]

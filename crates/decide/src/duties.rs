@@ -19,8 +19,9 @@ pub(crate) fn check(subject: &Subject, operation: &Operation, labels: &RegionLab
             _ => denied("the region's list of labels is for its officer, administrator and operator"),
         },
         O::AllowLabel { .. } => duty(subject, &[Duty::Officer]).and_then(|()| at_floor()),
-        // An officer works at the label of a spill, and so needs keys at more than one.
-        O::CreateKeyAt { .. } if subject.duty() == Some(Duty::Officer) => at_floor(),
+        O::LookupEvents { .. } | O::DiscloseEvents { .. } => duty(subject, &[Duty::Auditor]),
+        // An officer works at the label of a spill, an auditor at that of a ledger: they need keys at more than one.
+        O::CreateKeyAt { .. } if matches!(subject.duty(), Some(Duty::Officer | Duty::Auditor)) => at_floor(),
         O::CreateKeyAt { .. } => {
             worker(subject)?;
             at_floor()
@@ -139,12 +140,13 @@ fn duty(subject: &Subject, duties: &[Duty]) -> Result<(), Refusal> {
     }
 }
 
-/// Who works with data: a user with neither the administrator's nor the officer's duty.
+/// Who works with data: a user without the administrator's, the officer's and the auditor's duty.
 fn worker(subject: &Subject) -> Result<(), Refusal> {
     match (subject.principal(), subject.duty()) {
         (Principal::Operator, _) => denied("the operator never sees data"),
         (_, Some(Duty::Administrator)) => denied("the administrator manages users and never sees data"),
         (_, Some(Duty::Officer)) => denied("the officer manages clearances and never sees data"),
+        (_, Some(Duty::Auditor)) => denied("the auditor reads the ledger and never sees data"),
         (Principal::User { .. }, _) => Ok(()),
     }
 }

@@ -8,24 +8,25 @@
 //! The mandatory rule: a session reads the partitions whose label it dominates, and writes at exactly its own label.
 //! The decision table, by duty (rows: groups of operations; everything else is refused):
 //!
-//! | operations | operator | administrator | officer | any other user |
-//! |---|---|---|---|---|
-//! | S3 | – | – | – | own account's buckets, and what a bucket's policy allows or denies |
-//! | GetUser, ListUserTags, ListAccessKeys | – | account | account | self |
-//! | ListUsers | – | account | account | – |
-//! | CreateUser, DeleteUser | – | account, at the floor | – | – |
-//! | CreateAccessKey | – | account, at the floor | own, at the floor | – |
-//! | DeleteAccessKey | – | account, at the floor | own, at the floor | own, at the floor |
-//! | UpdateAccessKey | – | account, at the floor | account, at the floor | self, at the floor |
-//! | TagUser, UntagUser: plain tags | – | account, at the floor | – | – |
-//! | TagUser, UntagUser: clearance, nationality, label, duty | – | – | others of the account, at the floor | – |
-//! | CreateKeyAt | – | – | self, at the floor | self, at the floor |
-//! | GetCallerIdentity | yes | yes | yes | yes |
-//! | AllowLabel | – | – | at the floor | – |
-//! | ListLabels | yes | yes | yes | – |
-//! | CreateAccount, ListAccounts, AddOfficer | yes | – | – | – |
-//! | ContainSpill, EraseSpill | – | – | own account's, at the spilled label | – |
-//! | ReportSpill | – | – | own account's, at the ceiling | – |
+//! | operations | operator | administrator | officer | auditor | any other user |
+//! |---|---|---|---|---|---|
+//! | S3 | – | – | – | – | own account's buckets, and what a bucket's policy allows or denies |
+//! | GetUser, ListUserTags, ListAccessKeys | – | account | account | self | self |
+//! | ListUsers | – | account | account | – | – |
+//! | CreateUser, DeleteUser | – | account, at the floor | – | – | – |
+//! | CreateAccessKey | – | account, at the floor | own, at the floor | – | – |
+//! | DeleteAccessKey | – | account, at the floor | own, at the floor | own, at the floor | own, at the floor |
+//! | UpdateAccessKey | – | account, at the floor | account, at the floor | self, at the floor | self, at the floor |
+//! | TagUser, UntagUser: plain tags | – | account, at the floor | – | – | – |
+//! | TagUser, UntagUser: clearance, nationality, label, duty | – | – | others of the account, at the floor | – | – |
+//! | CreateKeyAt | – | – | self, at the floor | self, at the floor | self, at the floor |
+//! | GetCallerIdentity | yes | yes | yes | yes | yes |
+//! | LookupEvents, DiscloseEvents | – | – | – | own account's, in view; at the ceiling nobody's, too | – |
+//! | AllowLabel | – | – | at the floor | – | – |
+//! | ListLabels | yes | yes | yes | – | – |
+//! | CreateAccount, ListAccounts, AddOfficer | yes | – | – | – | – |
+//! | ContainSpill, EraseSpill | – | – | own account's, at the spilled label | – | – |
+//! | ReportSpill | – | – | own account's, at the ceiling | – | – |
 //!
 //! Containing and erasing write at the session's label, as every write does: so they run at the spilled label. That an
 //! erasure takes two officers is decided where the proposal lies, in the partition's turn (the store).

@@ -34,7 +34,7 @@ pub enum Command {
     /// Data found at a label too low for it: contain it, report who read it, erase it (officers do)
     #[command(subcommand)]
     Spill(SpillCommand),
-    /// Check the ledgers of regions that are stopped
+    /// Read the ledger of a running region (auditors do); check the ledgers of regions that are stopped
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Check everything in a region's folder, offline and changing nothing: structure, authentication tags, files that
@@ -306,10 +306,30 @@ pub struct Check {
 /// `fastness audit …`
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Check every ledger in a folder, offline; exits with 1 when anything is wrong
-    Verify {
+    /// Show the newest events in view; with -f wait for more, until Ctrl-C
+    Tail(Tail),
+    /// Look events up: all that fit every option
+    Search(Search),
+    /// Write events with the proofs that their ledgers have them into a package, for an inspector who has nothing but
+    /// the region's public keys
+    Export(Export),
+    /// Write one event with its proof into a package
+    Prove(Prove),
+    /// Write a ledger of a stopped region as files (tlog-tiles), without contents: for witnesses and for others' programs
+    Copy(CopyLog),
+    /// Print the public keys of regions that are stopped: what others check their checkpoints with
+    Keys {
         /// The folder that `fastness up` used, or one region's folder
         folder: PathBuf,
+    },
+    /// Check every ledger in a folder, offline; or a package, or a ledger's copy, with public keys. Exits with 1 when
+    /// anything is wrong
+    Verify {
+        /// The folder that `fastness up` used, or one region's folder; a package; a ledger's copy
+        folder: PathBuf,
+        /// The region's public keys (`fastness audit keys`), for a package or a copy
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
         /// A label policy of one's own that the region was made under
         #[arg(long)]
         policy_file: Option<PathBuf>,
@@ -350,4 +370,131 @@ pub struct Witness {
     /// Print JSON, a line for each thing that is said
     #[arg(long)]
     pub json: bool,
+}
+
+/// Which events.
+#[derive(Debug, Args)]
+pub struct EventChoice {
+    /// Those of this user
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// Those of this operation, e.g. GetObject
+    #[arg(long, value_name = "OPERATION")]
+    pub event: Option<String>,
+    /// Those about this resource: a bucket, BUCKET/KEY, a user's name, an access key id
+    #[arg(long, value_name = "NAME")]
+    pub resource: Option<String>,
+    /// Those signed with this access key
+    #[arg(long, value_name = "ACCESS KEY ID")]
+    pub key: Option<String>,
+    /// Those recorded at this label, e.g. "SECRET//REL TO USA, GBR"
+    #[arg(long)]
+    pub label: Option<String>,
+}
+
+/// `fastness audit tail`
+#[derive(Debug, Args)]
+pub struct Tail {
+    /// How many to begin with
+    #[arg(short = 'n', long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(0..=10_000))]
+    pub lines: u16,
+    /// Ask every second for what is new. An operation that took more than a minute may show in `search` alone
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Show the lookups that this key made, too: each look is an event itself
+    #[arg(long)]
+    pub own: bool,
+    /// Print JSON: CloudTrail's record of each event, one a line
+    #[arg(long)]
+    pub json: bool,
+    /// Which.
+    #[command(flatten)]
+    pub choice: EventChoice,
+    /// Who: a user with the duty of an auditor.
+    #[command(flatten)]
+    pub identity: Identity,
+}
+
+/// What of them is not shown, and where they go.
+#[derive(Debug, Args)]
+pub struct Shown {
+    /// Withhold this field of every event: its commitment stands in its place. Fields: time, request, service, operation,
+    /// principal, account, key, label, nationality, duty, agent, resources, outcome, source
+    #[arg(long, value_name = "FIELD")]
+    pub hide: Vec<String>,
+    /// Withhold events recorded at this label: that there is one is shown, and nothing of it
+    #[arg(long, value_name = "LABEL")]
+    pub withhold: Vec<String>,
+    /// The package, a file that is not there yet
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Public keys to put into it, for convenience
+    #[arg(long, value_name = "FILE")]
+    pub keys: Option<PathBuf>,
+    /// Who: a user with the duty of an auditor.
+    #[command(flatten)]
+    pub identity: Identity,
+}
+
+/// `fastness audit export`
+#[derive(Debug, Args)]
+pub struct Export {
+    /// Which.
+    #[command(flatten)]
+    pub choice: EventChoice,
+    /// From this time on: 2026-11-22T08:00:00Z, 2026-11-22, or so long ago: 90s, 15m, 2h, 3d
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Up to this time
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// What of them.
+    #[command(flatten)]
+    pub shown: Shown,
+}
+
+/// `fastness audit prove`
+#[derive(Debug, Args)]
+pub struct Prove {
+    /// The event's id, as `search --json` and `aws cloudtrail lookup-events` show it
+    pub event: String,
+    /// What of it.
+    #[command(flatten)]
+    pub shown: Shown,
+}
+
+/// `fastness audit copy`
+#[derive(Debug, Args)]
+pub struct CopyLog {
+    /// One region's folder
+    pub folder: PathBuf,
+    /// The label whose ledger is written; without it the region's log of checkpoints
+    #[arg(long)]
+    pub label: Option<String>,
+    /// The folder that they go into; made if missing
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+/// `fastness audit search`
+#[derive(Debug, Args)]
+pub struct Search {
+    /// Which.
+    #[command(flatten)]
+    pub choice: EventChoice,
+    /// From this time on: 2026-11-22T08:00:00Z, 2026-11-22, or so long ago: 90s, 15m, 2h, 3d
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Up to this time
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// The newest so many
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: Option<u32>,
+    /// Print JSON: CloudTrail's record of each event
+    #[arg(long)]
+    pub json: bool,
+    /// Who: a user with the duty of an auditor.
+    #[command(flatten)]
+    pub identity: Identity,
 }

@@ -1,11 +1,15 @@
-//! `fastness audit`: the ledgers, checked offline.
+//! `fastness audit`: the ledgers, read through a region's interface and checked offline.
 
 use crate::arguments::AuditCommand;
+use crate::events;
+use crate::export;
+use crate::inspect;
 use crate::place;
 use crate::say;
+use crate::witness;
 use anyhow::{Context, bail};
 use comfy_table::{Table, presets};
-use fastness_region::{Cosigned, LogReport, Policy, RegionFolder};
+use fastness_region::{Checkpoint, Cosigned, LogReport, Policy, RegionFolder, region_keys_name};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -19,29 +23,70 @@ struct Checked {
 
 /// Runs the command.
 pub fn run(command: AuditCommand) -> anyhow::Result<ExitCode> {
-    let AuditCommand::Verify { folder, policy_file, witness, witness_key, json } = command else {
-        bail!("`witness` is run by itself");
-    };
+    match command {
+        AuditCommand::Tail(arguments) => crate::block_on(events::tail(arguments)).map(|()| ExitCode::SUCCESS),
+        AuditCommand::Search(arguments) => crate::block_on(events::search(arguments)).map(|()| ExitCode::SUCCESS),
+        AuditCommand::Export(arguments) => crate::block_on(export::export(arguments)).map(|()| ExitCode::SUCCESS),
+        AuditCommand::Prove(arguments) => crate::block_on(export::prove(arguments)).map(|()| ExitCode::SUCCESS),
+        AuditCommand::Copy(arguments) => inspect::copy(&arguments).map(|()| ExitCode::SUCCESS),
+        AuditCommand::Keys { folder } => keys(&folder).map(|()| ExitCode::SUCCESS),
+        AuditCommand::Verify { folder, key, json, witness, witness_key, .. } if inspect::is_copy(&folder) => {
+            let known: Vec<Checkpoint> =
+                known(witness.as_deref(), witness_key.as_deref())?.into_iter().map(|one| one.checkpoint).collect();
+            inspect::verify_copy(&folder, key.as_deref(), &known, json)
+        }
+        AuditCommand::Verify { folder, key, json, .. } if folder.is_file() => {
+            inspect::verify_package(&folder, key.as_deref(), json)
+        }
+        AuditCommand::Verify { folder, policy_file, json, witness, witness_key, .. } => {
+            verify_all(&folder, policy_file.as_deref(), known(witness.as_deref(), witness_key.as_deref())?, json)
+        }
+        AuditCommand::Witness(arguments) => crate::block_on(witness::run(arguments)),
+    }
+}
+
+/// The cosigned checkpoint that the verifier was given.
+fn known(file: Option<&Path>, key: Option<&str>) -> anyhow::Result<Option<Cosigned>> {
+    file.map(|file| witness::of_file(file, key)).transpose()
+}
+
+/// Prints the public keys of each region in a folder.
+fn keys(folder: &Path) -> anyhow::Result<()> {
+    for (_, path) in regions(folder)? {
+        let folder = RegionFolder::open(&path)?;
+        let store = folder.open_existing(load_policy(&path, None)?)?;
+        let name = region_keys_name(&store.setup().name);
+        store.close();
+        for key in folder.signing_keys()?.of_log(&name) {
+            say!("{key}");
+        }
+    }
+    Ok(())
+}
+
+fn verify_all(
+    folder: &Path,
+    policy_file: Option<&Path>,
+    given: Option<Cosigned>,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
     let bar = ProgressBar::new_spinner()
         .with_style(ProgressStyle::with_template("{spinner} {human_pos} entries, {per_sec}")?);
     let (mut checked, mut broken) = (Vec::new(), Vec::new());
-    let regions = regions(&folder)?;
-    let mut known = crate::witness::of_regions(&regions, policy_file.as_deref(), &mut broken);
-    if let Some(file) = &witness {
-        known.push(crate::witness::of_file(file, witness_key.as_deref())?);
-    }
+    let regions = regions(folder)?;
+    let mut known = witness::of_regions(&regions, policy_file, &mut broken);
+    known.extend(given.clone());
     for (region, path) in &regions {
-        match verify(region, path, policy_file.as_deref(), &known, &bar) {
+        match verify(region, path, policy_file, &known, &bar) {
             Ok(reports) => checked.extend(reports),
             Err(error) => broken.push(format!("{region}: {error:#}")),
         }
     }
     bar.finish_and_clear();
-    if let Some(file) = &witness
-        && let Some(one) = known.last()
-        && !checked.iter().any(|log| log.report.origin == one.checkpoint.origin)
+    if let Some(Cosigned { checkpoint, by, .. }) = &given
+        && !checked.iter().any(|log| log.report.origin == checkpoint.origin)
     {
-        broken.push(format!("`{}` is of the log `{}`, which is not here", file.display(), one.checkpoint.origin));
+        broken.push(format!("what `{by}` cosigned is of the log `{}`, which is not here", checkpoint.origin));
     }
     let good = broken.is_empty() && checked.iter().all(|one| one.report.finding.is_none());
     if json {
@@ -109,11 +154,14 @@ pub fn load_policy(path: &Path, file: Option<&Path>) -> anyhow::Result<Policy> {
 
 fn print(checked: &[Checked], broken: &[String]) {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_BORDERS_ONLY).set_header(["region", "ledger of", "entries", "head", "verdict"]);
+    table.load_preset(presets::UTF8_BORDERS_ONLY);
+    table.set_header(["region", "ledger of", "entries", "signed", "root", "verdict"]);
     for one in checked {
         let verdict = one.report.finding.as_ref().map_or_else(|| "good".to_owned(), ToString::to_string);
-        let head = hex(&one.report.root).chars().take(16).collect();
-        table.add_row([one.region.clone(), one.label.clone(), one.report.entries.to_string(), head, verdict]);
+        let root = hex(&one.report.root).chars().take(16).collect();
+        let of = if one.report.is_region { "the region: checkpoints" } else { one.label.as_str() };
+        let (entries, signed) = (one.report.entries.to_string(), one.report.signed.to_string());
+        table.add_row([one.region.clone(), of.to_owned(), entries, signed, root, verdict]);
     }
     say!("{table}");
     for error in broken {

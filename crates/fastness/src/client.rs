@@ -11,6 +11,9 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use time::OffsetDateTime;
 
+/// What this program calls itself.
+const AGENT: &str = concat!("fastness/", env!("CARGO_PKG_VERSION"));
+
 /// A key with the region that it is for.
 #[derive(Clone)]
 pub struct Credential {
@@ -77,7 +80,11 @@ impl Client {
         let Credential { region, endpoint, access_key_id, secret_access_key } = &self.credential;
         let uri: http::Uri = format!("{endpoint}{path}").parse().context("the endpoint is not an address")?;
         let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
-        let request = Request::builder().method(method).uri(uri).header(http::header::HOST, authority);
+        let request = Request::builder()
+            .method(method)
+            .uri(uri)
+            .header(http::header::HOST, authority)
+            .header(http::header::USER_AGENT, AGENT);
         let (mut parts, ()) = request.body(())?.into_parts();
         parts.headers.extend(headers);
         let signer = Signer::new(access_key_id, secret_access_key, region, service);
@@ -95,12 +102,24 @@ impl Client {
 
     /// Calls Fastness's own interface.
     pub async fn fastness(&self, operation: &str, input: &Value) -> anyhow::Result<Value> {
-        let headers = [
-            ("content-type", "application/x-amz-json-1.1".to_owned()),
-            ("x-amz-target", format!("Fastness.{operation}")),
-        ];
+        self.json("fastness", format!("Fastness.{operation}"), input).await
+    }
+
+    /// Calls CloudTrail.
+    pub async fn cloudtrail(&self, operation: &str, input: &Value) -> anyhow::Result<Value> {
+        let target = format!("com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.{operation}");
+        self.json("cloudtrail", target, input).await
+    }
+
+    /// The public half of the key that signs.
+    pub fn key_id(&self) -> &str {
+        &self.credential.access_key_id
+    }
+
+    async fn json(&self, service: &str, target: String, input: &Value) -> anyhow::Result<Value> {
+        let headers = [("content-type", "application/x-amz-json-1.1".to_owned()), ("x-amz-target", target)];
         let body = Bytes::from(serde_json::to_vec(input)?);
-        let (status, body) = self.send("fastness", Method::POST, "/", &headers, body).await?;
+        let (status, body) = self.send(service, Method::POST, "/", &headers, body).await?;
         let value: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
         if status.is_success() {
             return Ok(value);

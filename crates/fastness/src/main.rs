@@ -7,6 +7,9 @@ mod carry;
 mod check;
 mod client;
 mod demo;
+mod events;
+mod export;
+mod inspect;
 mod key;
 mod label;
 mod object;
@@ -19,7 +22,7 @@ mod spill;
 mod up;
 mod witness;
 
-use arguments::{Arguments, AuditCommand, Command};
+use arguments::{Arguments, Command};
 use clap::{CommandFactory, Parser};
 use std::process::ExitCode;
 
@@ -50,7 +53,6 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Label(command) => return block_on(label::run(command)),
         Command::Object(command) => block_on(object::run(command))?,
         Command::Spill(command) => block_on(spill::run(command))?,
-        Command::Audit(AuditCommand::Witness(arguments)) => return block_on(witness::run(arguments)),
         Command::Audit(command) => return audit::run(command),
         Command::Check(arguments) => return Ok(check::run(&arguments)),
         Command::Completion { shell } => {

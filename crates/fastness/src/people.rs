@@ -15,6 +15,8 @@ struct Person {
     clearance: &'static str,
     nationality: &'static str,
     label: &'static str,
+    /// The duty that the officer charges them with, if any.
+    duty: Option<&'static str>,
 }
 
 const fn person(
@@ -24,7 +26,12 @@ const fn person(
     nationality: &'static str,
     label: &'static str,
 ) -> Person {
-    Person { profile, user, clearance, nationality, label }
+    Person { profile, user, clearance, nationality, label, duty: None }
+}
+
+/// Reads the ledger at a label, and no data.
+const fn auditor(profile: &'static str, label: &'static str) -> Person {
+    Person { profile, user: "auditor", clearance: label, nationality: "USA", label, duty: Some("auditor") }
 }
 
 const ALL: &str = "TOP SECRET//SI/TK";
@@ -36,18 +43,21 @@ fn people(region: &str) -> Vec<Person> {
         "us-gov-west-1" => vec![
             person("unclass-analyst", "analyst", "CUI", "USA", "UNCLASSIFIED"),
             person("unclass-analyst-cui", "analyst", "CUI", "USA", "CUI"),
+            auditor("unclass-auditor", "CUI"),
         ],
         "us-isob-east-1" => vec![
             person("secret-analyst-low", "analyst", "SECRET", "USA", "UNCLASSIFIED"),
             person("secret-analyst-rel", "analyst", "SECRET", "USA", REL),
             person("secret-analyst", "analyst", "SECRET", "USA", "SECRET"),
             person("secret-partner", "partner", "SECRET", "GBR", REL),
+            auditor("secret-auditor", "SECRET"),
         ],
         _ => vec![
             person("topsecret-analyst-low", "analyst", ALL, "USA", "SECRET"),
             person("topsecret-analyst", "analyst", ALL, "USA", ALL),
             person("topsecret-si", "si-analyst", "TOP SECRET//SI", "USA", "TOP SECRET//SI"),
             person("topsecret-tk", "tk-analyst", "TOP SECRET//TK", "USA", "TOP SECRET//TK"),
+            auditor("topsecret-auditor", ALL),
         ],
     }
 }
@@ -104,6 +114,9 @@ async fn populate(data: &Path, region: &Builtin, port_base: u16, profiles: &mut 
             admin.iam("CreateUser", &[("UserName", person.user)]).await?;
             let tags = [("clearance", person.clearance), ("nationality", person.nationality)];
             tag(&officer, person.user, &tags).await?;
+            if let Some(duty) = person.duty {
+                tag(&officer, person.user, &[("duty", duty)]).await?;
+            }
         }
         tag(&officer, person.user, &[("label", person.label)]).await?;
         let answer = admin.iam("CreateAccessKey", &[("UserName", person.user)]).await?;

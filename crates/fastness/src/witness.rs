@@ -6,7 +6,7 @@ use crate::{audit, say};
 use anyhow::{Context, bail};
 use fastness_region::{
     BUNDLE_LEN_MAX, Bundle, CHECKPOINT_FILE, Checkpoint, Cosigned, NOTE_LEN_MAX, Note, RegionFolder, VerifierKey,
-    WitnessError, WitnessKey, cosigned_note, read_checkpoint, read_keys, verify_mirror,
+    WitnessError, WitnessKey, cosigned_note, keys_of, read_checkpoint, read_keys, verify_mirror,
 };
 use serde_json::{Value, json};
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -184,7 +184,7 @@ impl Watch {
         let text = read(&checkpoint, NOTE_LEN_MAX as u64)?;
         let (seen, keys) = match text {
             Some(note) => self.copy(&note)?,
-            None => (self.bundles()?, self.log_keys.clone()),
+            None => self.bundles()?,
         };
         let origin = &seen.checkpoint.origin;
         let path = self.state_file(origin);
@@ -219,7 +219,7 @@ impl Watch {
     fn copy(&self, note: &[u8]) -> anyhow::Result<(Seen, Vec<VerifierKey>)> {
         let source = &self.arguments.source;
         let origin = Note::parse(note).ok().and_then(|note| Some(note.text.lines().next()?.to_owned()));
-        let keys = self.keys_of(&origin.unwrap_or_default());
+        let keys = self.keys_of(&origin.unwrap_or_default())?;
         let (checkpoint, _) = read_checkpoint(note, &keys)?;
         let known: Vec<Checkpoint> = self.last(&checkpoint.origin)?.into_iter().collect();
         // The checkpoint is the one that was read first, though the copy may grow meanwhile.
@@ -231,19 +231,20 @@ impl Watch {
         Ok((Seen { checkpoint: report.checkpoint, note: Note::parse(note)? }, keys))
     }
 
-    /// A region's keys sign all its logs, each under the log's own name.
-    fn keys_of(&self, origin: &str) -> Vec<VerifierKey> {
-        let same = |key: &VerifierKey| {
-            let of_region = key.name().strip_suffix("region").filter(|region| region.ends_with('/'));
-            let rest = of_region.and_then(|region| origin.strip_prefix(region));
-            rest.is_some_and(|label| !label.is_empty() && !label.contains('/'))
-        };
-        let renamed = |key: &VerifierKey| if same(key) { key.renamed(origin) } else { key.clone() };
-        self.log_keys.iter().map(renamed).collect()
+    /// The keys of a log: a region's sign all its logs, each under the log's own name.
+    fn keys_of(&self, origin: &str) -> anyhow::Result<Vec<VerifierKey>> {
+        let keys = keys_of(&self.log_keys, origin);
+        if keys.is_empty() {
+            bail!(
+                "another log's: `{origin}` is what is there, and `{}` holds no key of it",
+                self.arguments.log.display()
+            );
+        }
+        Ok(keys)
     }
 
     /// A folder of bundles: the newest to which they lead from what was cosigned.
-    fn bundles(&self) -> anyhow::Result<Seen> {
+    fn bundles(&self) -> anyhow::Result<(Seen, Vec<VerifierKey>)> {
         let source = &self.arguments.source;
         let at = || format!("`{}`", source.display());
         let mut bundles = Vec::new();
@@ -259,24 +260,24 @@ impl Watch {
             let bytes = read(&path, BUNDLE_LEN_MAX as u64).with_context(of_file)?.unwrap_or_default();
             let bundle = Bundle::parse(&bytes).with_context(of_file)?;
             let checkpoint = Checkpoint::parse(&bundle.note.text).with_context(of_file)?;
-            bundles.push((checkpoint.size, bundle.old, path, bundle));
+            bundles.push((checkpoint.size, bundle.old, path, bundle, checkpoint.origin));
         }
-        bundles.sort_by(|one, other| (one.0, one.1).cmp(&(other.0, other.1)));
-        let origin = self.log_keys.first().map(VerifierKey::name).unwrap_or_default();
-        let mut last = self.last(origin)?;
-        let Some((newest, _, path, bundle)) = bundles.last() else {
+        bundles.sort_by_key(|one| (one.0, one.1));
+        let Some((newest, _, path, bundle, origin)) = bundles.last() else {
             bail!("{} holds neither a copy of a log (no file `{CHECKPOINT_FILE}`) nor bundles", at());
         };
+        let keys = self.keys_of(origin)?;
+        let mut last = self.last(origin)?;
         // Older ones lie there from before; only where nothing newer follows was the log put back.
         if last.as_ref().is_some_and(|last| *newest < last.size) {
-            bundle.check(last.as_ref(), &self.log_keys).with_context(|| format!("`{}`", path.display()))?;
+            bundle.check(last.as_ref(), &keys).with_context(|| format!("`{}`", path.display()))?;
         }
         let (mut seen, mut gap) = (None, None);
-        for (size, _, path, bundle) in &bundles {
+        for (size, _, path, bundle, _) in &bundles {
             if last.as_ref().is_some_and(|last| *size < last.size) {
                 continue;
             }
-            match bundle.check(last.as_ref(), &self.log_keys) {
+            match bundle.check(last.as_ref(), &keys) {
                 Ok(checkpoint) => {
                     last = Some(checkpoint.clone());
                     (seen, gap) = (Some(Seen { checkpoint, note: bundle.note.clone() }), None);
@@ -287,7 +288,7 @@ impl Watch {
         }
         match (seen, gap) {
             (_, Some((path, error))) => Err(error).with_context(|| format!("`{}`", path.display())),
-            (Some(seen), None) => Ok(seen),
+            (Some(seen), None) => Ok((seen, keys)),
             (None, None) => bail!("{} holds no bundle of `{origin}`", at()),
         }
     }

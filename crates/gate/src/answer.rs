@@ -5,6 +5,7 @@ use bytes::Bytes;
 use fastness_identity::Subject;
 use fastness_identity::directory::{AccessKey, Account, NewAccount, User};
 use fastness_label::Label;
+use fastness_ledger::{DisclosedPage, Page};
 use fastness_operation::{Configuration, UploadId};
 use fastness_store::{
     Annotated, BucketInfo, Deleted, ErasureStep, Fault, ListPage, ManyDeleted, ObjectInfo, PartInfo, PartPage, Spill,
@@ -54,6 +55,10 @@ pub enum Answer {
     Keys(Vec<AccessKey>),
     /// GetCallerIdentity.
     Identity(Box<Subject>),
+    /// LookupEvents: a page, of what is at or below this label.
+    Events(Box<Page>, Label),
+    /// DiscloseEvents: a page, of what is at or below this label.
+    Disclosed(Box<DisclosedPage>, Label),
     /// CreateAccount.
     Account(Box<NewAccount>),
     /// ListAccounts.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 /// The services that one port answers, by the name in the signature's scope.
-pub(crate) const SERVICES: [&str; 4] = ["s3", "iam", "sts", "fastness"];
+pub(crate) const SERVICES: [&str; 5] = ["s3", "iam", "sts", "cloudtrail", "fastness"];
 
 /// A refusal before anybody was known: AWS's code, its status, a text.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use crate::{Context, Gate, Reason, Refusal, Session};
 use fastness_identity::{Duty, Principal, Subject};
 use fastness_label::Label;
 use fastness_ledger::{Entry, Outcome};
-use fastness_operation::{Code, Moment, ObjectTarget, Operation, Resource, VersionId, Way};
+use fastness_operation::{Code, EventFilter, Moment, ObjectTarget, Operation, Resource, VersionId, Way};
 use fastness_store::{Fault, Record};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -215,8 +215,23 @@ fn resources(operation: &Operation) -> Vec<String> {
         Operation::CreateKeyAt { marking } | Operation::AllowLabel { marking } => {
             vec![format!("write label {}", marking.chars().take(256).collect::<String>())]
         }
+        Operation::LookupEvents { filter, .. } => vec![searched(filter)],
+        Operation::DiscloseEvents { disclosing } => {
+            let hidden = disclosing.hidden.iter().map(|field| format!(" -{field}"));
+            let withheld = disclosing.withheld.iter().map(|label| format!(" -label={label:?}"));
+            vec![searched(&disclosing.filter) + &hidden.chain(withheld).collect::<String>()]
+        }
         _ => operation.touches().iter().map(|(way, resource)| plain(*way, resource)).collect(),
     }
+}
+
+/// What was looked for in the ledger.
+fn searched(filter: &EventFilter) -> String {
+    let wanted = filter.attribute.as_ref().map(|attribute| {
+        let value: String = attribute.value().chars().take(256).collect();
+        format!(" {}={value:?}", attribute.name())
+    });
+    format!("read ledger{}", wanted.unwrap_or_default())
 }
 
 /// A key as the ledger writes it: what could be taken for a version's name is percent-encoded.
@@ -239,6 +254,7 @@ fn plain(way: Way, resource: &Resource) -> String {
         Resource::Accounts => format!("{way} accounts"),
         Resource::Labels => format!("{way} labels"),
         Resource::Spill(spill) => format!("{way} spill/{spill}"),
+        Resource::Ledger => format!("{way} ledger"),
     }
 }
 

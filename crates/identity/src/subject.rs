@@ -13,7 +13,7 @@ pub enum Duty {
     Officer,
     /// Reviews releases (crossings come later).
     Reviewer,
-    /// Reads the ledger (its interface comes later).
+    /// Reads the ledger; never sees data.
     Auditor,
     /// Keeps contracts (they come later).
     Contracting,

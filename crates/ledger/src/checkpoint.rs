@@ -59,6 +59,12 @@ pub fn origin(region: &str, marking: &str) -> String {
     name
 }
 
+/// The name under which a region publishes its keys: every log of it is called `NAME/…`.
+#[must_use]
+pub fn region_keys_name(region: &str) -> String {
+    format!("fastness/{region}")
+}
+
 /// The name of the region's log of checkpoints. No label is called so: markings are in capitals.
 #[must_use]
 pub fn region_origin(region: &str) -> String {

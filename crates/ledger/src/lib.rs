@@ -8,28 +8,41 @@
 
 mod chain;
 mod checkpoint;
+mod disclose;
 mod entry;
+mod facets;
 mod field;
 mod keeper;
 mod log;
+mod lookup;
 mod mirror;
 mod note;
+mod package;
 mod tile;
 mod tree;
 mod verify;
 mod witness;
 
 pub use chain::chain_link;
-pub use checkpoint::{Checkpoint, origin, region_origin};
+pub use checkpoint::{Checkpoint, origin, region_keys_name, region_origin};
+pub use disclose::{DisclosedPage, Discloser};
 pub use entry::{Entry, EntryError, Outcome, Recorded};
+pub use facets::{Kind, Touched, event_id};
 pub use field::{FIELDS, SALT_LEN, Salt, Value, commitment, entry_of, salts};
 pub use keeper::{Keeper, Step, region_keys};
 pub use log::{Log, LogError};
+pub use lookup::{
+    ENTRIES_LOOKED_AT_MAX, EVENTS_MAX, Found, LookupError, Page, Searched, Source, TOKEN_LEN_MAX, digest, lookup, terms,
+};
 pub use mirror::{
     CHECKPOINT_FILE, MirrorError, MirrorFinding, MirrorReport, ReadFile, mirror, read_checkpoint, verify_mirror,
 };
 pub use note::{
     KeyKind, NOTE_LEN_MAX, Note, NoteError, NoteSignature, SIGNATURES_MAX, SigningKeys, VerifierKey, is_key_name,
+};
+pub use package::{
+    DisclosedField, DisclosedRecord, DisclosedValue, Disclosure, PACKAGE_FORMAT, PACKAGE_LINE_LEN_MAX,
+    PackageCheckpoint, PackageEnd, PackageFinding, PackageHead, PackageReport, keys_of, verify_package,
 };
 pub use tile::{Tile, TileKind, entry_bundle, read_entry_bundle, read_hashes};
 pub use tree::{

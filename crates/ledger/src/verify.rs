@@ -6,7 +6,7 @@ use crate::note::VerifierKey;
 use crate::tree::{Frontier, Hash, TILE_LEN, TileHash};
 use crate::{Entry, Recorded, chain_link};
 use fastness_label::Label;
-use fastness_store::{Fault, LedgerCheck, LedgerState, Store};
+use fastness_store::{Fault, LedgerCheck, LedgerLog, LedgerState, Store};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -139,6 +139,8 @@ pub struct LogReport {
     pub origin: String,
     /// The label at which it lies.
     pub label: Label,
+    /// Whether it is the region's log of checkpoints.
+    pub is_region: bool,
     /// Entries checked, those of an older chain among them.
     pub entries: u64,
     /// Entries that the last checkpoint is over.
@@ -222,8 +224,8 @@ fn follows(before: &[Bound], entry: &[u8]) -> Result<Checkpoint, String> {
 }
 
 fn blank(log: &Log<'_>) -> LogReport {
-    let (origin, label) = (log.origin(), log.label());
-    LogReport { origin, label, entries: 0, signed: 0, dropped: 0, root: [0; 32], finding: None }
+    let (origin, label, is_region) = (log.origin(), log.label(), log.kind() == LedgerLog::Region);
+    LogReport { origin, label, is_region, entries: 0, signed: 0, dropped: 0, root: [0; 32], finding: None }
 }
 
 /// A partition's ledger, checked.

@@ -190,6 +190,8 @@ impl Operation {
             | O::UpdateAccessKey { .. }
             | O::DeleteAccessKey { .. }
             | O::GetCallerIdentity
+            | O::LookupEvents { .. }
+            | O::DiscloseEvents { .. }
             | O::CreateAccount { .. }
             | O::ListAccounts
             | O::CreateKeyAt { .. }

@@ -2,7 +2,7 @@
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident $text:literal $status:literal,)*) => {
-        /// An error code as the S3, IAM and STS API references name it, with the HTTP status that goes with it.
+        /// An error code as the S3, IAM, STS and CloudTrail API references name it, with the HTTP status that goes with it.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Code { $($(#[$doc])* $name,)* }
 
@@ -57,6 +57,8 @@ codes! {
     InvalidDigest "InvalidDigest" 400,
     /// A parameter against its rules (IAM).
     InvalidInput "InvalidInput" 400,
+    /// A page's token that is none, or of another lookup (CloudTrail).
+    InvalidNextToken "InvalidNextTokenException" 400,
     /// A part that is not there, or has another ETag.
     InvalidPart "InvalidPart" 400,
     /// A part of an object that has fewer.

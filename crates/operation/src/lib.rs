@@ -9,6 +9,7 @@ mod arn;
 mod code;
 pub mod configuration;
 mod customer;
+mod events;
 mod extras;
 mod lock;
 mod moment;
@@ -21,6 +22,7 @@ pub use arn::arn_partition;
 pub use code::Code;
 pub use configuration::{Configuration, ConfigurationKind};
 pub use customer::CustomerKey;
+pub use events::{Disclosing, EventAttribute, EventFilter};
 pub use extras::{Extras, TagError, Tags};
 pub use lock::{Lock, ObjectLock, Period, Retention, RetentionMode};
 pub use moment::Moment;
@@ -40,7 +42,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(
     missing_docs,
-    reason = "the variants are the operations of the S3, IAM and STS API references, by their names"
+    reason = "the variants are the operations of the S3, IAM, STS and CloudTrail API references, by their names"
 )]
 pub enum Operation {
     // S3, buckets
@@ -268,7 +270,16 @@ pub enum Operation {
         key: AccessKeyId,
     },
     GetCallerIdentity,
+    // CloudTrail
+    LookupEvents {
+        filter: EventFilter,
+        limit: u8,
+        token: Option<String>,
+    },
     // Fastness's own
+    DiscloseEvents {
+        disclosing: Box<Disclosing>,
+    },
     CreateAccount {
         name: AccountName,
     },
@@ -351,6 +362,8 @@ impl Operation {
             Self::UpdateAccessKey { .. } => "UpdateAccessKey",
             Self::DeleteAccessKey { .. } => "DeleteAccessKey",
             Self::GetCallerIdentity => "GetCallerIdentity",
+            Self::LookupEvents { .. } => "LookupEvents",
+            Self::DiscloseEvents { .. } => "DiscloseEvents",
             Self::CreateAccount { .. } => "CreateAccount",
             Self::ListAccounts => "ListAccounts",
             Self::AddOfficer { .. } => "AddOfficer",
@@ -363,7 +376,7 @@ impl Operation {
         }
     }
 
-    /// The service prefix of the action (`s3`, `iam`, `sts`, `fastness`).
+    /// The service prefix of the action (`s3`, `iam`, `sts`, `cloudtrail`, `fastness`).
     #[must_use]
     pub const fn service(&self) -> &'static str {
         match self {
@@ -379,6 +392,7 @@ impl Operation {
             | Self::UpdateAccessKey { .. }
             | Self::DeleteAccessKey { .. } => "iam",
             Self::GetCallerIdentity => "sts",
+            Self::LookupEvents { .. } | Self::DiscloseEvents { .. } => "cloudtrail",
             Self::CreateAccount { .. }
             | Self::ListAccounts
             | Self::AddOfficer { .. }

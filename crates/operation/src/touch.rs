@@ -28,6 +28,8 @@ pub enum Resource {
     Accounts,
     /// The region's closed list of labels.
     Labels,
+    /// The ledgers of a view.
+    Ledger,
     /// A spill, with the versions that are contained in it.
     Spill(SpillId),
 }
@@ -104,6 +106,7 @@ impl Operation {
             O::ListAccounts => vec![(Way::Read, Resource::Accounts)],
             O::AllowLabel { .. } => vec![(Way::Write, Resource::Labels)],
             O::ListLabels => vec![(Way::Read, Resource::Labels)],
+            O::LookupEvents { .. } | O::DiscloseEvents { .. } => vec![(Way::Read, Resource::Ledger)],
             O::ContainSpill { target } => object(Way::Write, &target.bucket, &target.key),
             O::ReportSpill { spill } => vec![(Way::Read, Resource::Spill(spill.clone()))],
             O::EraseSpill { spill, .. } => vec![(Way::Write, Resource::Spill(spill.clone()))],

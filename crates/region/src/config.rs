@@ -3,7 +3,7 @@
 use crate::ScrubConfig;
 use crate::witness::WitnessedRegion;
 use fastness_label::Policy;
-use fastness_ledger::{KeyKind, read_keys, region_origin};
+use fastness_ledger::{KeyKind, read_keys, region_keys_name};
 use fastness_store::RegionSetup;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -173,7 +173,7 @@ impl RegionConfig {
             if of(KeyKind::Ed25519) != 1 || of(KeyKind::MlDsa65) != 1 {
                 return Err(failed(format!("`{at}` holds not one Ed25519 and one ML-DSA-65 key of a log")));
             }
-            let own = region_origin(region);
+            let own = region_keys_name(region);
             if found.iter().any(|key| key.is_of_log() && key.name() != own) {
                 return Err(failed(format!("`{at}` holds the keys of another region")));
             }
@@ -234,7 +234,7 @@ mod tests {
         let words = |result: Result<Vec<WitnessedRegion>, ConfigError>| result.unwrap_err().to_string();
         assert!(words(of("low").load_witnessed()).contains("low.keys"));
         let signing = fastness_ledger::SigningKeys::from_seeds(&[1; 32], &[2; 32]).unwrap();
-        let both = signing.of_log(&region_origin("low"));
+        let both = signing.of_log(&region_keys_name("low"));
         for (text, says) in [
             ("nonsense".to_owned(), "no verifier key"),
             (String::new(), "holds not one"),
@@ -246,10 +246,8 @@ mod tests {
             assert!(found.contains(says), "{found}");
         }
         std::fs::write(&keys, format!("{}\n{}\n{}\n", both[0], both[1], signing.of_witness("w"))).unwrap();
-        assert_eq!(
-            of("low").load_witnessed().unwrap(),
-            [WitnessedRegion { region: "low".to_owned(), keys: both.to_vec() }]
-        );
+        let keys = both.map(|key| key.renamed("fastness/low/region")).to_vec();
+        assert_eq!(of("low").load_witnessed().unwrap(), [WitnessedRegion { region: "low".to_owned(), keys }]);
         assert!(words(of("other").load_witnessed()).contains("another region"));
 
         assert!(matches!(of("high").check(), Err(ConfigError::Witnessed { .. })));

@@ -5,7 +5,7 @@ use fastness_identity::directory::create_operator;
 use fastness_label::Policy;
 use fastness_ledger::{
     Checkpoint, Entry, Finding, Log, LogError, LogReport, Note, NoteError, Outcome, SigningKeys, WitnessKey,
-    check_witnessed, region_origin, witness_key, write_keys,
+    check_witnessed, region_keys_name, region_origin, witness_key, write_keys,
 };
 use fastness_operation::Moment;
 use fastness_store::disk::{Disk, OsDisk, OverlayDisk};
@@ -285,7 +285,7 @@ impl RegionFolder {
     /// [`RegionError`].
     pub fn publish_keys(&self, region: &str) -> Result<(), RegionError> {
         let failed = |error: NoteError| self.store_error(Fault::Failed(error.to_string()));
-        let mut keys = self.signing_keys()?.of_log(&region_origin(region)).to_vec();
+        let mut keys = self.signing_keys()?.of_log(&region_keys_name(region)).to_vec();
         keys.push(self.witness_key(region)?.verifier().map_err(failed)?);
         let (path, text) = (self.path.join(KEYS_FILE), write_keys(&keys));
         if std::fs::read_to_string(&path).is_ok_and(|found| found == text) {

@@ -1,5 +1,5 @@
-//! The thread that keeps a region's ledgers: every second it signs what is new, and it raises the alarms that only
-//! somebody who looks all the time can raise.
+//! The thread that keeps a region's ledgers: every second it signs what is new, packs what there is enough of, and raises
+//! the alarms that only somebody who looks all the time can raise.
 //!
 //! An alarm goes into the process's log and, as an entry `Alarm` by the region, into the ledger at the ceiling: a log that
 //! no longer fits what was signed, a clock that steps back, a disk that is nearly full, a region below whose checkpoints
@@ -8,8 +8,9 @@
 use crate::signal::Signal;
 use crate::witness::Witnessing;
 use fastness_gate::Environment;
-use fastness_ledger::{Entry, Keeper, Outcome, SigningKeys, VerifierKey, WitnessKey};
-use fastness_store::{RESERVE_LEN, Store};
+use fastness_label::Label;
+use fastness_ledger::{Entry, Keeper, Outcome, SigningKeys, VerifierKey, WitnessKey, digest};
+use fastness_store::{Fault, RESERVE_LEN, Store};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,12 @@ const STEP_BACK_MAX_MS: i64 = 1_000;
 
 /// What must be free on the disk, or it is nearly full: room for records is held back at a sixteenth of this.
 const FREE_MIN: u64 = 16 * RESERVE_LEN;
+
+/// Segments of one ledger that are packed between two signatures.
+const SEGMENTS_A_STEP: usize = 32;
+
+/// The operation of the entry that says how an earlier program's chain ended.
+const END_CHAIN: &str = "EndChain";
 
 /// The keeper of a region's ledgers; when it is dropped it signs what is new, and ends.
 #[derive(Debug)]
@@ -53,6 +60,7 @@ impl LedgerKeeper {
             runtime: Handle::current(),
             raised: BTreeSet::new(),
             latest_ms: i64::MIN,
+            chains_ended: false,
         };
         let stopped = Arc::clone(&signal);
         let work = move || {
@@ -90,12 +98,17 @@ struct Watch {
     raised: BTreeSet<String>,
     /// The latest time that the clock has shown.
     latest_ms: i64,
+    /// Whether the chains of earlier programs were looked at.
+    chains_ended: bool,
 }
 
 impl Watch {
     fn look(&mut self) {
         let mut alarms = BTreeSet::new();
         let runtime = self.runtime.clone();
+        if let Err(fault) = runtime.block_on(self.end_chains()) {
+            tracing::error!(%fault, "the end of an older chain is not in the ledger");
+        }
         for (log, error) in runtime.block_on(self.keeper.step()).alarms {
             alarms.insert(format!("log {log}: {error}"));
         }
@@ -104,6 +117,7 @@ impl Watch {
         {
             alarms.insert(format!("the outbox for witnesses: {error}"));
         }
+        self.pack();
         if let Ok(free) = self.store.free_bytes()
             && free < FREE_MIN
         {
@@ -124,26 +138,76 @@ impl Watch {
         let now_s = u64::try_from(now_ms / 1000).unwrap_or(0);
         for inbox in &mut inboxes {
             runtime.block_on(
-                inbox.look(&self.store, &self.witness_key, now_s, &async |alarm: &str| self.record(alarm).await),
+                inbox.look(&self.store, &self.witness_key, now_s, &async |alarm: &str| self.alarm(alarm).await),
             );
         }
         self.witnessing.inboxes = inboxes;
     }
 
+    /// Packs what there is enough of; the lowest label first, and of each one as much as came in a second at most.
+    fn pack(&self) {
+        for label in self.store.labels().held().iter().rev().copied() {
+            for _ in 0..SEGMENTS_A_STEP {
+                match self.runtime.block_on(self.store.pack(label, digest)) {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(fault) => {
+                        tracing::error!(%fault, "a ledger could not be packed; the next step tries again");
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Says in a ledger that follows the chain of an earlier program how that chain ended: what signs the ledger signs
+    /// the chain's last hash with it.
+    async fn end_chains(&mut self) -> Result<(), Fault> {
+        if std::mem::replace(&mut self.chains_ended, true) {
+            return Ok(());
+        }
+        for ledger in self.store.ledgers()? {
+            let Some((length, head)) = ledger.frozen else { continue };
+            let mut said = false;
+            self.store.ledger_rows(ledger.label, 0, 1, |_, _, content| {
+                said = content.is_none_or(|content| {
+                    Entry::decode_content(content).is_ok_and(|entry| entry.operation == END_CHAIN)
+                });
+                false
+            })?;
+            if !said && ledger.length == 0 {
+                let head: String = head.iter().map(|byte| format!("{byte:02x}")).collect();
+                self.record(ledger.label, END_CHAIN, format!("entries={length} head={head}")).await?;
+            }
+        }
+        Ok(())
+    }
+
     fn raise(&self, alarm: &str) {
-        self.runtime.block_on(self.record(alarm));
+        self.runtime.block_on(self.alarm(alarm));
     }
 
     /// Raises an alarm; whether the ledger has it.
-    async fn record(&self, alarm: &str) -> bool {
+    async fn alarm(&self, alarm: &str) -> bool {
         tracing::error!(alarm, "the ledgers' keeper");
-        let moment = self.environment.moment(None);
         let label = self.store.labels().ceiling();
+        match self.record(label, "Alarm", alarm.to_owned()).await {
+            Ok(()) => true,
+            Err(fault) => {
+                tracing::error!(%fault, "an alarm is not in the ledger");
+                false
+            }
+        }
+    }
+
+    /// An entry by the region itself.
+    async fn record(&self, label: Label, operation: &str, what: String) -> Result<(), Fault> {
+        let moment = self.environment.moment(None);
         let entry = Entry {
             time_ms: moment.now_ms,
             request: [0; 8],
             service: "fastness".to_owned(),
-            operation: "Alarm".to_owned(),
+            operation: operation.to_owned(),
             principal: "region".to_owned(),
             account: String::new(),
             key: String::new(),
@@ -152,15 +216,9 @@ impl Watch {
             duty: String::new(),
             agent: String::new(),
             resources: Vec::new(),
-            outcome: Outcome::Done(Some(alarm.to_owned())),
+            outcome: Outcome::Done(Some(what)),
             source: String::new(),
         };
-        match self.store.record(label, entry.record(&moment.seed)).await {
-            Ok(()) => true,
-            Err(fault) => {
-                tracing::error!(%fault, "an alarm is not in the ledger");
-                false
-            }
-        }
+        self.store.record(label, entry.record(&moment.seed)).await
     }
 }

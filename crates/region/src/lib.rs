@@ -25,9 +25,9 @@ pub use fastness_gate::{Environment, Gate, SystemEnvironment};
 pub use fastness_identity::signature::sign;
 pub use fastness_label::{Label, Marking, MarkingError, Policy};
 pub use fastness_ledger::{
-    BUNDLE_LEN_MAX, Bundle, CHECKPOINT_FILE, Checkpoint, Finding, LogReport, MirrorFinding, NOTE_LEN_MAX, Note,
-    NoteError, SigningKeys, VerifierKey, WitnessError, WitnessKey, cosigned_note, read_checkpoint, read_keys,
-    verify_mirror,
+    BUNDLE_LEN_MAX, Bundle, CHECKPOINT_FILE, Checkpoint, Finding, Log, LogReport, MirrorFinding, NOTE_LEN_MAX, Note,
+    NoteError, PackageEnd, PackageHead, SigningKeys, VerifierKey, WitnessError, WitnessKey, cosigned_note, keys_of,
+    mirror, read_checkpoint, read_keys, region_keys_name, verify_mirror, verify_package,
 };
 pub use fastness_operation as operation;
 pub use fastness_store::{CheckFinding, CheckReport, Fault, Gravity, PartitionSums, RegionSetup, Store};

@@ -15,7 +15,7 @@ use std::time::Duration;
 /// Answers the same to everybody, always: it says that the process listens, and nothing else.
 pub const HEALTH_PATH: &str = "/_fastness/health";
 
-/// The most bytes of a request to IAM, STS or Fastness's own interface.
+/// The most bytes of a request to IAM, STS, CloudTrail or Fastness's own interface.
 const SMALL_BODY_LEN_MAX: usize = 256 * 1024;
 
 /// How long such a body may take in all.
@@ -163,7 +163,7 @@ impl RegionService {
         }
     }
 
-    /// IAM, STS and Fastness's own interface: small bodies, read whole.
+    /// IAM, STS, CloudTrail and Fastness's own interface: small bodies, read whole.
     async fn answer_small<B>(&self, context: Context, claim: &Claim, parts: Parts, body: B) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -185,6 +185,10 @@ impl RegionService {
         let mut hash = [0; 32];
         hash.iter_mut().zip(digest(&SHA256, &body).as_ref()).for_each(|(out, byte)| *out = *byte);
         match self.gate.authenticate(context, claim, &parts, Some(hash)).await {
+            Ok((session, _)) if service == fastness_trail::SERVICE => {
+                let answer = fastness_trail::handle(&self.gate, &session, &parts.method, &parts.headers, &body).await;
+                answer.map(Body::from)
+            }
             Ok((session, _)) => {
                 let answer =
                     fastness_iam::handle(&self.gate, &session, &service, &parts.method, &parts.headers, &body).await;
@@ -212,6 +216,10 @@ fn rendered(service: &str, request_id: &str, refusal: &Unauthenticated) -> Respo
             let (code, status) = (refusal.code, refusal.status);
             fastness_iam::error_response(service, request_id, code, status, &refusal.message).map(Body::from)
         }
+        fastness_trail::SERVICE => {
+            let (code, status) = (refusal.code, refusal.status);
+            fastness_trail::error_response(request_id, code, status, &refusal.message).map(Body::from)
+        }
         _ => fastness_s3::error_response(request_id, refusal.code, refusal.status, &refusal.message),
     }
 }
@@ -220,7 +228,14 @@ fn rendered(service: &str, request_id: &str, refusal: &Unauthenticated) -> Respo
 fn guessed_service(parts: &Parts) -> &'static str {
     let form = parts.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let is_form = form.is_some_and(|form| form.starts_with("application/x-www-form-urlencoded"));
-    if parts.method == Method::POST && parts.uri.path() == "/" && is_form { "iam" } else { "s3" }
+    if parts.method != Method::POST || parts.uri.path() != "/" {
+        return "s3";
+    }
+    match () {
+        () if fastness_trail::is_meant(&parts.headers) => fastness_trail::SERVICE,
+        () if is_form => "iam",
+        () => "s3",
+    }
 }
 
 /// What the asking program calls itself.
@@ -229,7 +244,7 @@ fn agent(parts: &Parts) -> &str {
 }
 
 fn anonymous(parts: &Parts) -> Unauthenticated {
-    let code = if guessed_service(parts) == "iam" { "MissingAuthenticationToken" } else { "AccessDenied" };
+    let code = if guessed_service(parts) == "s3" { "AccessDenied" } else { "MissingAuthenticationToken" };
     let message = "Access Denied: sign the request with an access key of this region".to_owned();
     Unauthenticated { code, status: 403, message }
 }

@@ -121,6 +121,9 @@ fn of_others() -> Vec<Case> {
     let iam = |parameters: &[(&str, &str)]| Ask::form("iam", parameters);
     let own = |operation: &str, label: &str| Ask::own(operation, &serde_json::json!({ "label": label }));
     let create = iam(&[("Action", "CreateUser"), ("UserName", "new")]);
+    let trail = |operation: &str| Ask::trail(operation, &serde_json::json!({}));
+    let (lookup, token) = (trail("LookupEvents"), serde_json::json!({ "NextToken": "none" }));
+    let bad_token = Ask::trail("LookupEvents", &token);
     vec![
         case("admin@alpha", create.clone(), 200, (U, "CreateUser", None), true),
         case("admin@alpha", create.clone(), 409, (U, "CreateUser", Some("EntityAlreadyExists")), true),
@@ -130,6 +133,13 @@ fn of_others() -> Vec<Case> {
         case(HIGH, Ask::form("sts", &[("Action", "GetCallerIdentity")]), 200, (S, "GetCallerIdentity", None), false),
         case(LOW, own("CreateKey", S), 200, (U, "CreateKeyAt", None), true),
         case(HIGH, own("CreateKey", S), 403, (S, "CreateKeyAt", Some("AccessDenied")), true),
+        case("vera SECRET", lookup.clone(), 200, (S, "LookupEvents", None), false),
+        case("vera TOP SECRET//SI", bad_token, 400, (SI, "LookupEvents", Some("InvalidNextTokenException")), true),
+        case(HIGH, lookup.clone(), 400, (S, "LookupEvents", Some("AccessDenied")), true),
+        case("vera SECRET", trail("DescribeTrails"), 400, (S, "", Some("UnsupportedOperationException")), true),
+        case("unsigned", lookup.clone(), 400, (TOP, "", Some("MissingAuthenticationToken")), true),
+        case("wrong", lookup, 400, (TOP, "", Some("SignatureDoesNotMatch")), true),
+        case("vera SECRET", get("/bucket/key"), 403, (S, "GetObject", Some("AccessDenied")), true),
         case("officer@alpha", own("AllowLabel", "TOP SECRET"), 200, (U, "AllowLabel", None), true),
         case("unknown", get("/bucket/key"), 403, (TOP, "", Some("InvalidAccessKeyId")), true),
         case("unsigned", get("/bucket/key"), 403, (TOP, "", Some("AccessDenied")), true),

@@ -55,7 +55,7 @@ pub use content::Content;
 pub use erase::Erased;
 pub use erasure::VALUES_PER_KEY_MAX;
 pub use fault::Fault;
-pub use ledger::{ContentDigest, Kept, LedgerLog, LedgerPage, LedgerState, SEGMENT_LEN};
+pub use ledger::{ContentDigest, Kept, LedgerLog, LedgerPage, LedgerSearch, LedgerState, SEGMENT_LEN};
 pub use lifecycle::{Clock, DuePlace, Expired, PLACES_PER_TURN_MAX, ROWS_LOOKED_AT_MAX, SearchFrom};
 pub use listing::{KEYS_LOOKED_AT_MAX, ListPage, Listed, ListedUpload, UploadPage};
 pub use map::{RegionMap, RegionSetup};

@@ -1,5 +1,6 @@
 //! What a session asks for. Numbers stand for what the session saw in its own answers before.
 
+use crate::lookup::{self, Lookup};
 use crate::session::{Memory, Upload, pick};
 use crate::support::{Ask, Cast, Key};
 use http::Method;
@@ -216,6 +217,9 @@ pub enum Action {
     Approve(usize),
     CreateAccount(usize),
     ListAccounts,
+    Lookup(Lookup),
+    /// The next page of an earlier lookup of this session.
+    NextEvents(usize),
     Unoffered(usize),
     Nonsense,
     UnknownKey(Box<Action>),
@@ -654,6 +658,8 @@ impl Action {
             }
             Self::CreateAccount(number) => Ask::own("CreateAccount", &json!({ "name": format!("new-{number}") })),
             Self::ListAccounts => Ask::own("ListAccounts", &json!({})),
+            Self::Lookup(lookup) => Ask::trail("LookupEvents", &lookup.body(memory, cast)),
+            Self::NextEvents(number) => Ask::trail("LookupEvents", &lookup::next(memory, *number)),
             _ => iam(&[("Action", "MakeCoffee")]),
         }
     }

@@ -3,6 +3,7 @@
 use crate::action::{
     Action, BUCKETS, CONFIGURATIONS, Condition, Content, Digest, KEYS, KeyChoice, Page, Place, USERS, Version,
 };
+use crate::lookup::{ATTRIBUTES, Lookup, Search};
 use crate::session::{LAST, Role, SESSIONS};
 use crate::support::{REL, S, SI, TK, TOP, TS, U};
 use rand::rngs::StdRng;
@@ -49,6 +50,9 @@ pub fn history(seed: u64) -> Vec<Step> {
     if draw.rng.random_bool(0.4) {
         taking.extend([14, 15, 16, 17]);
     }
+    if draw.rng.random_bool(0.5) {
+        taking.extend((18..SESSIONS.len()).filter(|_| draw.rng.random_bool(0.4)));
+    }
     let mut steps = Vec::with_capacity(length);
     if taking.contains(&10) && draw.chance(75) {
         steps.push(Step { session: 8, action: Action::AllowLabel(TS) });
@@ -76,6 +80,10 @@ pub fn history(seed: u64) -> Vec<Step> {
         let session = if draw.chance(75) { draw.worker(&taking) } else { draw.one(&taking) };
         if SESSIONS[session].role == Role::Worker && draw.chance(6) {
             plans.extend(draw.plan(session).into_iter().map(|action| (session, action)));
+        }
+        if SESSIONS[session].role == Role::Auditor && draw.chance(25) {
+            let first = Lookup { limit: Some(draw.one(&[1, 2, 5])), ..draw.lookup() };
+            plans.extend([Action::Lookup(first), Action::NextEvents(LAST)].map(|action| (session, action)));
         }
         if session == OFFICERS[0] && draw.chance(30) {
             plans.extend(draw.spill_plan());
@@ -204,7 +212,7 @@ impl Draw {
         let role = if self.chance(92) {
             SESSIONS[session].role
         } else {
-            self.one(&[Role::Worker, Role::Administrator, Role::Officer, Role::Operator])
+            self.one(&[Role::Worker, Role::Administrator, Role::Officer, Role::Operator, Role::Auditor])
         };
         let action = match role {
             Role::Worker if self.chance(88) => self.data(session),
@@ -212,6 +220,9 @@ impl Draw {
             Role::Administrator => self.administration(),
             Role::Officer if SESSIONS[session].label != U || self.chance(20) => self.spills(),
             Role::Officer => self.office(),
+            Role::Auditor if self.chance(10) => self.own_affairs(),
+            Role::Auditor if self.chance(15) => Action::NextEvents(self.number()),
+            Role::Auditor => Action::Lookup(self.lookup()),
             Role::Operator => match self.rng.random_range(0..5) {
                 4 => Action::AddOfficer(self.number()),
                 0 => Action::CreateAccount(self.rng.random_range(0..2)),
@@ -325,6 +336,10 @@ impl Draw {
         }
         let put = Content { digest: Digest::None, classification: None, ..self.content(session) };
         let to = self.place();
+        if self.chance(12) {
+            let put = Content { sealed: true, ..put };
+            return vec![Action::Put(at, put, Condition::None), Action::GetSealed(at, Version::Latest)];
+        }
         if self.chance(25) {
             let mode = self.one(&["GOVERNANCE", "COMPLIANCE"]);
             return vec![
@@ -423,6 +438,19 @@ impl Draw {
             22 if self.chance(20) => Action::DeleteAccessKey(of, KeyChoice::Cast(name)),
             _ => Action::DeleteAccessKey(user, KeyChoice::Made(self.number())),
         }
+    }
+
+    fn lookup(&mut self) -> Lookup {
+        let search = match self.rng.random_range(0..10) {
+            0..3 => Search::All,
+            3..7 => Search::By(self.rng.random_range(0..ATTRIBUTES.len())),
+            7 => Search::Key(self.one(&["ana UNCLASSIFIED", "ana SECRET", "zoe TOP SECRET//SI/TK", "bob SECRET"])),
+            8 => Search::Event(self.number()),
+            _ => Search::Object(self.rng.random_range(0..KEYS.len())),
+        };
+        let from = self.chance(30).then(|| self.rng.random_range(0..150));
+        let until = self.chance(30).then(|| self.rng.random_range(0..150));
+        Lookup { search, from, until, limit: self.one(&[None, None, Some(1), Some(3), Some(50), Some(51)]) }
     }
 
     fn spills(&mut self) -> Action {

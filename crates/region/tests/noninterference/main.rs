@@ -14,6 +14,8 @@ mod action;
 #[cfg(test)]
 mod generate;
 #[cfg(test)]
+mod lookup;
+#[cfg(test)]
 mod run;
 #[cfg(test)]
 mod session;

@@ -23,6 +23,8 @@ pub enum Role {
     Officer,
     /// Makes accounts.
     Operator,
+    /// Reads the ledger.
+    Auditor,
 }
 
 /// One who takes part.
@@ -44,8 +46,9 @@ const fn newcomer(label: &'static str) -> Session {
     Session { label, credential: Credential::Made, role: Role::Worker }
 }
 
-/// Everybody. The first is at the floor and makes the newcomers' keys; two are of another account, and the last are officers at the labels of spills.
-pub const SESSIONS: [Session; 18] = [
+/// Everybody. The first is at the floor and makes the newcomers' keys; two are of another account, then come officers at the labels of
+/// spills, and the last are auditors, one of them of the other account.
+pub const SESSIONS: [Session; 26] = [
     session(U, "ana UNCLASSIFIED", Role::Worker),
     session(REL, "gwen SECRET//REL TO USA, GBR", Role::Worker),
     session(S, "ana SECRET", Role::Worker),
@@ -64,6 +67,14 @@ pub const SESSIONS: [Session; 18] = [
     session(S, "officer@alpha SECRET", Role::Officer),
     session(S, "officer-2@alpha SECRET", Role::Officer),
     session(TOP, "officer@alpha TOP SECRET//SI/TK", Role::Officer),
+    session(U, "vera UNCLASSIFIED", Role::Auditor),
+    session(REL, "vera SECRET//REL TO USA, GBR", Role::Auditor),
+    session(S, "vera SECRET", Role::Auditor),
+    session(SI, "vera TOP SECRET//SI", Role::Auditor),
+    session(TK, "vera TOP SECRET//TK", Role::Auditor),
+    session(TOP, "vera TOP SECRET//SI/TK", Role::Auditor),
+    session(U, "max UNCLASSIFIED", Role::Auditor),
+    session(S, "max SECRET", Role::Auditor),
 ];
 
 /// The distinct labels of sessions: each is an observer.
@@ -99,6 +110,10 @@ pub struct Memory {
     pub accounts: Vec<String>,
     /// Spills: id, and the digest of a proposal.
     pub spills: Vec<(String, String)>,
+    /// Ids of events.
+    pub events: Vec<String>,
+    /// Lookups that go on: what was asked, and the token.
+    pub lookups: Vec<(serde_json::Value, String)>,
     /// Keys made: label or nothing, key.
     pub keys: Vec<(String, Key)>,
 }
@@ -147,6 +162,16 @@ impl Memory {
         }
         self.tokens.extend(answer.all("NextContinuationToken"));
         self.learn_keys(answer, &text);
+    }
+
+    /// Learns from the answer to a lookup.
+    pub fn learn_events(&mut self, answer: &Answer, asked: serde_json::Value) {
+        let Ok(page) = serde_json::from_str::<serde_json::Value>(&answer.text()) else { return };
+        let events = page["Events"].as_array().cloned().unwrap_or_default();
+        self.events.extend(events.iter().filter_map(|event| event["EventId"].as_str().map(str::to_owned)));
+        if let Some(token) = page["NextToken"].as_str() {
+            self.lookups.push((asked, token.to_owned()));
+        }
     }
 
     fn learn_keys(&mut self, answer: &Answer, text: &str) {

@@ -41,14 +41,19 @@ pub const TOP: &str = "TOP SECRET//SI/TK";
 pub const TS: &str = "TOP SECRET";
 
 /// Users of the account `alpha` and of `beta`: account, name, clearance, nationality, the labels of their keys.
-const PEOPLE: [(&str, &str, &str, &str, &[&str]); 6] = [
+const PEOPLE: [(&str, &str, &str, &str, &[&str]); 8] = [
     ("alpha", "ana", TOP, "USA", &[U, S]),
     ("alpha", "gwen", S, "GBR", &[REL]),
     ("alpha", "sid", SI, "USA", &[SI]),
     ("alpha", "tim", TK, "USA", &[TK]),
     ("alpha", "zoe", TOP, "USA", &[TOP, TK]),
     ("beta", "bob", S, "USA", &[U, S]),
+    ("alpha", "vera", TOP, "USA", &[U, REL, S, SI, TK, TOP]),
+    ("beta", "max", S, "USA", &[U, S]),
 ];
+
+/// Those of them who are auditors.
+const AUDITORS: [&str; 2] = ["vera", "max"];
 
 /// Both halves of an access key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -219,6 +224,10 @@ fn people(rows: &mut dyn DirectoryChange, policy: &Policy) -> Result<Cast, Direc
         let tags = [("clearance", clearance), ("nationality", nationality)];
         let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
         rules::create_user(rows, account, &user, "/", tags, &moment(name, 0))?;
+        if AUDITORS.contains(&name) {
+            let duty = [("duty".to_owned(), "auditor".to_owned())].into();
+            rules::tag_user(rows, policy, account, &user, &duty)?;
+        }
         for (marking, number) in markings.iter().zip(1..) {
             let moment = moment(name, number);
             let key = rules::create_key(rows, policy, &labels, (account, &user, &user), Some(marking), &moment)?;
@@ -300,17 +309,20 @@ impl Ask {
 
     /// A call of Fastness's own interface.
     pub fn own(operation: &str, body: &serde_json::Value) -> Self {
+        Self::json("fastness", &format!("Fastness.{operation}"), body)
+    }
+
+    /// A call of CloudTrail.
+    pub fn trail(operation: &str, body: &serde_json::Value) -> Self {
+        let target = format!("com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.{operation}");
+        Self::json("cloudtrail", &target, body)
+    }
+
+    fn json(service: &'static str, target: &str, body: &serde_json::Value) -> Self {
         let body = Bytes::from(body.to_string());
-        Self {
-            service: "fastness",
-            method: Method::POST,
-            target: "/".to_owned(),
-            headers: Vec::new(),
-            body,
-            posted: None,
-        }
-        .with("content-type", "application/x-amz-json-1.1")
-        .with("x-amz-target", &format!("Fastness.{operation}"))
+        Self { service, method: Method::POST, target: "/".to_owned(), headers: Vec::new(), body, posted: None }
+            .with("content-type", "application/x-amz-json-1.1")
+            .with("x-amz-target", target)
     }
 
     /// The same with a header.

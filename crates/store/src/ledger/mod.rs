@@ -12,12 +12,14 @@
 //! that a crash ended; nobody reads them, and the next packing removes them.
 
 mod index;
+mod lookup;
 mod pack;
 mod read;
 mod segments;
 #[cfg(test)]
 mod tests;
 
+pub use lookup::LedgerSearch;
 pub use pack::ContentDigest;
 pub use read::LedgerPage;
 pub use segments::SEGMENT_LEN;

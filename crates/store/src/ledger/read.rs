@@ -155,6 +155,7 @@ pub(super) struct Wanted {
     pub(super) term: Option<u32>,
     pub(super) from_ms: i64,
     pub(super) until_ms: i64,
+    pub(super) above: u64,
     pub(super) below: u64,
 }
 
@@ -164,7 +165,7 @@ pub(super) fn candidates(
     see: &mut dyn FnMut(u64, &[u8]) -> bool,
 ) -> Result<(), Fault> {
     let mut below = wanted.below.min(partition.read()?.state()?.ledger.len);
-    while below > 0 {
+    while below > wanted.above {
         let reading = partition.read()?;
         let LedgerCounters { packed, dropped, .. } = reading.state()?.ledger;
         if below > packed {
@@ -248,7 +249,7 @@ impl Store {
         below: u64,
         mut see: impl FnMut(u64, &[u8]) -> bool,
     ) -> Result<(), Fault> {
-        let wanted = Wanted { term, from_ms, until_ms, below };
+        let wanted = Wanted { term, from_ms, until_ms, above: 0, below };
         candidates(&*self.partition(label)?, &wanted, &mut see)
     }
 

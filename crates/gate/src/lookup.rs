@@ -1,0 +1,107 @@
+//! LookupEvents and DiscloseEvents: what an auditor reads of the ledgers in view, and shows to others with proofs.
+
+use crate::{Answer, Gate};
+use fastness_decide::Permit;
+use fastness_label::Label;
+use fastness_ledger::{DisclosedPage, Discloser, LogError, LookupError, Page, Searched, Source, lookup};
+use fastness_operation::{Code, Operation as O};
+use fastness_store::{Fault, LedgerSearch, Store};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+/// The ledgers that a permit covers.
+struct InView<'a> {
+    store: &'a Store,
+    permit: &'a Permit,
+}
+
+impl Source for InView<'_> {
+    fn bounds(&self, label: Label) -> Result<(u64, u64), Fault> {
+        self.store.ledger_in_view(self.permit, label).map(|ledger| (ledger.dropped, ledger.length))
+    }
+
+    fn search(
+        &self,
+        label: Label,
+        search: &LedgerSearch,
+        see: &mut dyn FnMut(u64, &[u8]) -> bool,
+    ) -> Result<(), Fault> {
+        self.store.search_ledger(self.permit, label, search, see)
+    }
+}
+
+impl Gate {
+    /// Walks on a thread of its own, so that a long search holds up no other request.
+    pub(crate) async fn lookup_events(&self, permit: &Permit) -> Result<Answer, Fault> {
+        let (gate, permit, session) = (self.clone(), permit.clone(), permit.view().session());
+        let page = tokio::task::spawn_blocking(move || gate.page_of_events(&permit)).await;
+        let page = page.unwrap_or_else(|error| Err(Fault::Failed(format!("looking events up: {error}"))))?;
+        Ok(Answer::Events(Box::new(page), session))
+    }
+
+    /// The same, with proofs.
+    pub(crate) async fn disclose_events(&self, permit: &Permit) -> Result<Answer, Fault> {
+        let (gate, permit, session) = (self.clone(), permit.clone(), permit.view().session());
+        let page = tokio::task::spawn_blocking(move || gate.page_of_disclosures(&permit)).await;
+        let page = page.unwrap_or_else(|error| Err(Fault::Failed(format!("disclosing events: {error}"))))?;
+        Ok(Answer::Disclosed(Box::new(page), session))
+    }
+
+    fn page_of_disclosures(&self, permit: &Permit) -> Result<DisclosedPage, Fault> {
+        let O::DiscloseEvents { disclosing } = permit.operation() else { return Err(crate::perform::mismatch()) };
+        let found = self.page_of_events(permit)?;
+        let mut page = DisclosedPage { token: found.token, ..DisclosedPage::default() };
+        let wrong = |error: LogError| Fault::Failed(format!("a log cannot be proven from: {error}"));
+        let mut logs: HashMap<String, Discloser<'_>> = HashMap::new();
+        for event in found.events {
+            let discloser = match logs.entry(event.ledger.clone()) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => {
+                    let of = |label: &&Label| *self.banner(**label) == *event.ledger;
+                    let label = permit.view().labels().iter().find(of).ok_or_else(crate::perform::mismatch)?;
+                    let discloser = Discloser::new(&self.store, *label).map_err(wrong)?;
+                    let known = disclosing.known.get(&discloser.origin()).copied().unwrap_or_default();
+                    if discloser.size() > known || known == 0 {
+                        page.checkpoints.extend(discloser.checkpoint(known)?);
+                    }
+                    place.insert(discloser)
+                }
+            };
+            let whole = disclosing.withheld.contains(&event.ledger);
+            match discloser.record(event.number, &disclosing.hidden, whole)? {
+                Some(record) => page.records.push(record),
+                None => page.unsigned += 1,
+            }
+        }
+        Ok(page)
+    }
+
+    fn page_of_events(&self, permit: &Permit) -> Result<Page, Fault> {
+        let (filter, limit, token) = match permit.operation() {
+            O::LookupEvents { filter, limit, token } => (filter, limit, token),
+            O::DiscloseEvents { disclosing } => (&disclosing.filter, &disclosing.limit, &disclosing.token),
+            _ => return Err(crate::perform::mismatch()),
+        };
+        let view = permit.view();
+        let account = view.account().map(|account| account.to_string()).unwrap_or_default();
+        let markings: Vec<(Label, Arc<str>)> =
+            view.labels().iter().map(|label| (*label, self.banner(*label))).collect();
+        let ledgers: Vec<(Label, &str)> = markings.iter().map(|(label, marking)| (*label, &**marking)).collect();
+        let searched = Searched {
+            filter,
+            account: &account,
+            // What was asked by nobody who is known may have been asked by anybody.
+            nobodys: view.session() == self.store.labels().ceiling(),
+            limit: usize::from(*limit),
+            token: token.as_deref(),
+        };
+        lookup(&InView { store: &self.store, permit }, &ledgers, &searched).map_err(|error| match error {
+            LookupError::Token => {
+                let message = "Invalid token: it is none of a lookup with these parameters.";
+                Fault::refused(Code::InvalidNextToken, message)
+            }
+            LookupError::Fault(fault) => fault,
+        })
+    }
+}

@@ -1,0 +1,153 @@
+use super::*;
+use crate::entry::tests::entry;
+use crate::note::SigningKeys;
+use crate::tree::{Frontier, Hashes, consistency, inclusion};
+use crate::{Entry, Outcome};
+use std::convert::Infallible;
+
+const REGION: &str = "fastness/us-isob-east-1";
+const LOG: &str = "fastness/us-isob-east-1/SECRET";
+
+struct Leaves(Vec<Hash>);
+
+impl Hashes for Leaves {
+    type Error = Infallible;
+
+    fn hashes(&self, _: u8, from: u64, to: u64) -> Result<Vec<Hash>, Infallible> {
+        Ok(self.0[from as usize..to as usize].to_vec())
+    }
+}
+
+fn keys() -> SigningKeys {
+    SigningKeys::from_seeds(&[3; 32], &[4; 32]).unwrap()
+}
+
+/// A package of seven records of a log of a hundred: fields withheld of some, one withheld as a whole. The log grew while
+/// it was written.
+fn package() -> Vec<String> {
+    let row = |number: u64| {
+        let each = Outcome::Each(vec![Outcome::Done(None), Outcome::Refused("request".into(), "NoSuchKey".into())]);
+        let outcome = if number % 3 == 0 { each } else { Outcome::Done(None) };
+        let bytes = Entry { outcome, time_ms: number as i64, ..entry() }.record(&[number as u8; 32]);
+        let (commitment, content) = bytes.split_first_chunk().unwrap();
+        (*commitment, Recorded::read(content).unwrap())
+    };
+    let rows: Vec<(Hash, Recorded)> = (0..100).map(row).collect();
+    let leaves = Leaves(rows.iter().map(|(commitment, _)| leaf_hash(commitment)).collect());
+    let signed = |size: u64, old: u64| {
+        let mut frontier = Frontier::default();
+        leaves.0[..size as usize].iter().for_each(|leaf| frontier.push(*leaf, |_| ()));
+        let checkpoint = Checkpoint { origin: LOG.to_owned(), size, root: frontier.root() };
+        let checkpoint = keys().sign(LOG, checkpoint.to_string()).unwrap().to_string();
+        let extends = consistency(&leaves, old, size).unwrap();
+        let extends = extends.iter().map(|hash| STANDARD.encode(hash)).collect();
+        serde_json::to_string(&PackageCheckpoint { checkpoint, extends }).unwrap()
+    };
+    let hidden = vec!["key".to_owned(), "source".to_owned()];
+    let known = keys().of_log(REGION).map(|key| key.to_string()).to_vec();
+    let head = PackageHead::new("all of ann's".to_owned(), hidden.clone(), known);
+    let mut lines = vec![serde_json::to_string(&head).unwrap(), signed(70, 0)];
+    for index in [0, 1, 2, 50, 63, 64, 99] {
+        if index == 64 {
+            lines.push(signed(100, 70));
+        }
+        let size = if index < 64 { 70 } else { 100 };
+        let proof = inclusion(&leaves, index, size).unwrap();
+        let (commitment, recorded) = &rows[index as usize];
+        let record = match index {
+            50 => DisclosedRecord::withheld(LOG.to_owned(), index, commitment, &proof),
+            _ => DisclosedRecord::fields(LOG.to_owned(), index, recorded, &hidden, &proof),
+        };
+        lines.push(serde_json::to_string(&record).unwrap());
+    }
+    lines.push(serde_json::to_string(&PackageEnd { records: 7 }).unwrap());
+    lines
+}
+
+fn verify(lines: &[String]) -> Result<PackageReport, PackageFinding> {
+    let text = lines.join("\n") + "\n";
+    verify_package(text.as_bytes(), &keys().of_log(REGION), |_| ()).unwrap()
+}
+
+#[test]
+fn a_package_is_checked_with_public_keys_alone() {
+    let lines = package();
+    let logs = vec![(LOG.to_owned(), 100)];
+    let expected = PackageReport { logs, records: 7, withheld_records: 1, withheld_fields: 12 };
+    assert_eq!(verify(&lines), Ok(expected));
+    for hidden in ["AKIAEXAMPLEEXAMPLE12", "127.0.0.1"] {
+        assert!(!lines.join("").contains(hidden), "{hidden} is withheld");
+    }
+    assert!(lines.join("").contains("aws-cli/2.15.0"));
+}
+
+#[test]
+fn whatever_is_changed_is_found_in_its_line() {
+    let lines = package();
+    let bad = |line: u64, says: &str, change: &dyn Fn(&mut Vec<String>)| {
+        let mut changed = lines.clone();
+        change(&mut changed);
+        assert_ne!(changed, lines);
+        let finding = verify(&changed).expect_err(says);
+        assert!(finding.line == line && finding.what.contains(says), "{finding} instead of {says}");
+    };
+    let edit = |line: usize, from: &'static str, to: &'static str| {
+        move |lines: &mut Vec<String>| lines[line] = lines[line].replacen(from, to, 1)
+    };
+    // Lines: head, checkpoint, records 0, 1, 2, 50, 63, checkpoint, records 64, 99, end.
+    bad(3, "was changed", &edit(2, "user/ann", "user/bob"));
+    bad(4, "was changed", &edit(3, "\"index\":1", "\"index\":2"));
+    bad(4, "was changed", &edit(3, "write b/k", "write b/l"));
+    bad(4, "not 32 bytes", &|lines| lines[3] = lines[3].replacen("\"proof\":[\"", "\"proof\":[\"A", 1));
+    bad(5, "stands where", &edit(4, "\"name\":\"service\"", "\"name\":\"operation\""));
+    bad(5, "salt", &edit(4, "\"salt\":\"", "\"salt\":\"0"));
+    bad(6, "was changed", &|lines| {
+        let at = lines[5].find("withheld\":\"").unwrap() + 20;
+        let other = if lines[5].as_bytes()[at] == b'A' { "B" } else { "A" };
+        lines[5].replace_range(at..=at, other);
+    });
+    bad(10, "14 fields", &|lines| {
+        let end = lines[9].find(",{\"name\":\"source\"").unwrap();
+        let close = lines[9].find("]},\"proof\"").unwrap();
+        lines[9].replace_range(end..close, "");
+    });
+    bad(2, "does not fit", &edit(1, "\\n70\\n", "\\n71\\n"));
+    bad(2, "no known key", &|lines| {
+        let other = SigningKeys::from_seeds(&[9; 32], &[9; 32]).unwrap();
+        let mut signed: PackageCheckpoint = serde_json::from_str(&lines[1]).unwrap();
+        let text = signed.checkpoint.split_inclusive('\n').take(3).collect::<String>();
+        signed.checkpoint = other.sign(LOG, text).unwrap().to_string();
+        lines[1] = serde_json::to_string(&signed).unwrap();
+    });
+    bad(2, "no key that you trust", &|lines| lines[1] = lines[1].replace("us-isob-east-1", "us-iso-east-1"));
+    bad(8, "does not extend", &|lines| {
+        let mut signed: PackageCheckpoint = serde_json::from_str(&lines[7]).unwrap();
+        signed.extends.swap(0, 1);
+        lines[7] = serde_json::to_string(&signed).unwrap();
+    });
+    bad(8, "a wrong length", &|lines| drop(lines.remove(7)));
+    bad(1, "format", &edit(0, "disclosure 1", "disclosure 2"));
+    bad(3, "has no checkpoint", &edit(2, "/SECRET\"", "/SECRETS\""));
+    bad(10, "says 7 records, 6", &|lines| drop(lines.remove(3)));
+    bad(11, "cut off", &|lines| drop(lines.pop()));
+    bad(12, "follows", &|lines| lines.push(String::new()));
+    bad(1, "no disclosure package", &|lines| lines[0].truncate(40));
+    bad(3, "no record", &|lines| lines[2].truncate(40));
+    bad(3, "no record", &edit(2, "\"proof\"", "\"proofs\""));
+}
+
+#[test]
+fn nothing_is_read_without_end() {
+    let mut lines = package();
+    lines[2] = format!("{}{}", lines[2], " ".repeat(PACKAGE_LINE_LEN_MAX));
+    assert_eq!(verify(&lines).unwrap_err().what, "the line is too long");
+    assert!(verify(&[]).is_err());
+}
+
+#[test]
+fn keys_of_a_region_are_those_of_its_logs_alone() {
+    let published = keys().of_log(REGION);
+    assert_eq!(keys_of(&published, LOG).len(), 2);
+    assert_eq!(keys_of(&published, "fastness/us-isob-east-12/SECRET"), []);
+    assert_eq!(keys_of(&published, "fastness/us-iso-east-1/SECRET"), []);
+}

@@ -1,0 +1,82 @@
+//! What auditors look up.
+
+use crate::action::{BUCKETS, KEYS};
+use crate::session::{Memory, pick};
+use crate::support::Cast;
+use serde_json::{Value, json};
+
+/// Attributes with values that entries of the histories have, or not.
+pub const ATTRIBUTES: [(&str, &str); 14] = [
+    ("Username", "ana"),
+    ("Username", "zoe"),
+    ("Username", "bob"),
+    ("EventName", "PutObject"),
+    ("EventName", "GetObject"),
+    ("EventName", "Unrecognized"),
+    ("EventSource", "iam.amazonaws.com"),
+    ("EventSource", "s3.amazonaws.com"),
+    ("ReadOnly", "true"),
+    ("ReadOnly", "false"),
+    ("ResourceName", BUCKETS[0]),
+    ("ResourceName", "alpha-data/a"),
+    ("ResourceType", "AWS::IAM::User"),
+    ("ResourceType", "Fastness::Spill"),
+];
+
+/// By what a lookup searches.
+#[derive(Clone, Copy, Debug)]
+pub enum Search {
+    All,
+    /// One of [`ATTRIBUTES`].
+    By(usize),
+    /// The key of one of the cast.
+    Key(&'static str),
+    /// An event that this session saw.
+    Event(usize),
+    /// An object of the first bucket.
+    Object(usize),
+}
+
+/// One lookup.
+#[derive(Clone, Copy, Debug)]
+pub struct Lookup {
+    pub search: Search,
+    /// Seconds around the time of the first requests.
+    pub from: Option<i64>,
+    pub until: Option<i64>,
+    pub limit: Option<u8>,
+}
+
+impl Lookup {
+    /// The body, given what its session saw so far.
+    pub fn body(&self, memory: &Memory, cast: &Cast) -> Value {
+        let mut body = json!({});
+        let attribute = match self.search {
+            Search::All => None,
+            Search::By(number) => Some((ATTRIBUTES[number].0, ATTRIBUTES[number].1.to_owned())),
+            Search::Key(name) => Some(("AccessKeyId", cast[name].id.clone())),
+            Search::Event(number) => pick(&memory.events, number).map(|id| ("EventId", id.clone())),
+            Search::Object(key) => Some(("ResourceName", format!("{}/{}", BUCKETS[0], KEYS[key]))),
+        };
+        if let Some((name, value)) = attribute {
+            body["LookupAttributes"] = json!([{ "AttributeKey": name, "AttributeValue": value }]);
+        }
+        for (name, seconds) in [("StartTime", self.from), ("EndTime", self.until)] {
+            if let Some(seconds) = seconds {
+                body[name] = json!(1_790_000_000 + seconds);
+            }
+        }
+        if let Some(limit) = self.limit {
+            body["MaxResults"] = json!(limit);
+        }
+        body
+    }
+}
+
+/// The body that goes on where an earlier lookup of this session ended.
+pub fn next(memory: &Memory, number: usize) -> Value {
+    let nothing = || (json!({}), "bm90aGluZw".to_owned());
+    let (mut body, token) = pick(&memory.lookups, number).cloned().unwrap_or_else(nothing);
+    body["NextToken"] = json!(token);
+    body
+}
