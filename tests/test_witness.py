@@ -246,6 +246,22 @@ def test_an_inspector_witnesses_a_regions_bundles(lived, story, tmp_path):
     assert done.returncode == 1 and "others may read it" in done.stderr
 
 
+def test_an_inspector_witnesses_a_copy_of_a_regions_ledger(lived, story, tmp_path):
+    keys = region(lived, LOW) / "ledger.keys"
+    shutil.copytree(story[1], tmp_path / "was")
+    for source, name in ((region(lived, LOW), "new"), (tmp_path / "was", "old")):
+        done = command("audit", "copy", source, "--label", "UNCLASSIFIED", "--out", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+    inspector = Inspector(tmp_path, keys)
+    was = inspector.good(tmp_path / "old")
+    now = inspector.good(tmp_path / "new")
+    assert was["log"] == now["log"] == f"fastness/{LOW}/UNCLASSIFIED" and was["size"] < now["size"]
+    inspector.bad(tmp_path / "old", "put back")
+    for name, good in (("new", True), ("old", False)):
+        done = command("audit", "verify", tmp_path / name, "--key", keys, "--witness", now["file"])
+        assert (done.returncode == 0) == good and ("put back" in done.stdout) != good, done.stdout
+
+
 @pytest.fixture
 def log(tmp_path):
     """A log that is none of ours, and its inspector."""

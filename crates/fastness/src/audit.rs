@@ -35,6 +35,9 @@ pub fn run(command: AuditCommand) -> anyhow::Result<ExitCode> {
                 known(witness.as_deref(), witness_key.as_deref())?.into_iter().map(|one| one.checkpoint).collect();
             inspect::verify_copy(&folder, key.as_deref(), &known, json)
         }
+        AuditCommand::Verify { folder, witness: Some(_), .. } if folder.is_file() => {
+            bail!("`{}` is a package: `--witness` is for folders and copies", folder.display())
+        }
         AuditCommand::Verify { folder, key, json, .. } if folder.is_file() => {
             inspect::verify_package(&folder, key.as_deref(), json)
         }
