@@ -224,7 +224,7 @@ def test_damaged_root_key(fresh_cloud):
     assert fresh_cloud.stop() == 0
     region = fresh_cloud.data / "regions" / "us-isob-east-1"
     aside = fresh_cloud.data.parent / "aside"
-    tops = [p for p in region.iterdir() if p.is_file() and "key" in p.name]
+    tops = [p for p in region.iterdir() if p.is_file() and p.suffix == ".key"]
     if not tops:
         tops = [p for p in region.rglob("*") if p.is_file() and "key" in p.name]
     assert tops, f"no key file below {region}"

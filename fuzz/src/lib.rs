@@ -19,6 +19,7 @@ mod sealed;
 mod seeds;
 mod signature;
 mod trail;
+mod witness;
 
 pub use corpus::{chore, pack, unpack};
 
@@ -52,6 +53,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "sealed", run: sealed::run, seeds: seeds::sealed, words: &[], len_max: 512 },
     Target { name: "damaged", run: damaged::run, seeds: seeds::damaged, words: &[], len_max: 256 },
     Target { name: "ledger", run: ledger::run, seeds: seeds::ledger, words: &[], len_max: 1024 },
+    Target { name: "witness", run: witness::run, seeds: witness::seeds, words: witness::WORDS, len_max: 2048 },
     Target { name: "config", run: config::run, seeds: seeds::config, words: seeds::CONFIG_WORDS, len_max: 2048 },
 ];
 

@@ -615,6 +615,8 @@ pub(crate) const CONFIG_WORDS: &[&str] = &[
     "policy_file = \"",
     "floor = \"UNCLASSIFIED\"",
     "ceiling = \"TOP SECRET//SI/TK\"",
+    "[[witnessed]]\nregion = \"",
+    "keys = \"",
     "labels = [\"SECRET\"]",
     "NATO SECRET",
     "REL TO USA, GBR",
@@ -627,6 +629,7 @@ pub(crate) fn config() -> Vec<Vec<u8>> {
     texts(&[
         "name = \"us-isob-east-1\"\ndata = \"data\"\nlisten = \"127.0.0.1:9402\"\nfloor = \"UNCLASSIFIED\"\nceiling = \"SECRET\"\nlabels = [\"CUI\", \"SECRET//REL TO USA, GBR\"]\n",
         "name = \"n\"\ndata = \"d\"\nlisten = \"[::1]:1\"\npolicy = \"nato\"\nfloor = \"NU\"\nceiling = \"CTS\"\n",
+        "name = \"n\"\ndata = \"d\"\nlisten = \"[::1]:1\"\nfloor = \"U\"\nceiling = \"TS\"\n[[witnessed]]\nregion = \"m\"\nkeys = \"k\"\n",
         "name = \"n\"\ndata = \"d\"\nlisten = \"0.0.0.0:1\"\nfloor = \"U\"\nceiling = \"TS\"\n",
     ])
 }

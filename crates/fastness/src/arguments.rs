@@ -333,10 +333,43 @@ pub enum AuditCommand {
         /// A label policy of one's own that the region was made under
         #[arg(long)]
         policy_file: Option<PathBuf>,
+        /// A cosigned checkpoint from anywhere: the log that it is of must extend it
+        #[arg(long)]
+        witness: Option<PathBuf>,
+        /// The public key (`name+id+key`) of the witness whose cosignature must be on it
+        #[arg(long, requires = "witness")]
+        witness_key: Option<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
+    /// Be a witness: cosign a log's checkpoints, as long as each extends the one before; exits with 1 when one does not
+    Witness(Witness),
+}
+
+/// `fastness audit witness`
+#[derive(Debug, Args)]
+pub struct Witness {
+    /// The folder to look at: a copy of a log as files (tlog-tiles), or bundles as a region's `outbox/witness` holds them
+    pub source: PathBuf,
+    /// The file with the log's public keys: a region's `ledger.keys`
+    #[arg(long)]
+    pub log: PathBuf,
+    /// The file with the witness's own key; made at first use, its public half goes into the same name with `.pub`
+    #[arg(long)]
+    pub key: PathBuf,
+    /// The name of a key that is made
+    #[arg(long, default_value = "fastness-witness")]
+    pub name: String,
+    /// The folder that remembers the last checkpoint of each log; made if missing
+    #[arg(long)]
+    pub state: PathBuf,
+    /// Look again after so many seconds, until Ctrl-C
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub every: Option<u64>,
+    /// Print JSON, a line for each thing that is said
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Which events.

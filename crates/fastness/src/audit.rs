@@ -6,9 +6,10 @@ use crate::export;
 use crate::inspect;
 use crate::place;
 use crate::say;
+use crate::witness;
 use anyhow::{Context, bail};
 use comfy_table::{Table, presets};
-use fastness_region::{LogReport, Policy, RegionFolder, region_keys_name};
+use fastness_region::{Checkpoint, Cosigned, LogReport, Policy, RegionFolder, region_keys_name};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -29,14 +30,24 @@ pub fn run(command: AuditCommand) -> anyhow::Result<ExitCode> {
         AuditCommand::Prove(arguments) => crate::block_on(export::prove(arguments)).map(|()| ExitCode::SUCCESS),
         AuditCommand::Copy(arguments) => inspect::copy(&arguments).map(|()| ExitCode::SUCCESS),
         AuditCommand::Keys { folder } => keys(&folder).map(|()| ExitCode::SUCCESS),
-        AuditCommand::Verify { folder, key, json, .. } if inspect::is_copy(&folder) => {
-            inspect::verify_copy(&folder, key.as_deref(), json)
+        AuditCommand::Verify { folder, key, json, witness, witness_key, .. } if inspect::is_copy(&folder) => {
+            let known: Vec<Checkpoint> =
+                known(witness.as_deref(), witness_key.as_deref())?.into_iter().map(|one| one.checkpoint).collect();
+            inspect::verify_copy(&folder, key.as_deref(), &known, json)
         }
         AuditCommand::Verify { folder, key, json, .. } if folder.is_file() => {
             inspect::verify_package(&folder, key.as_deref(), json)
         }
-        AuditCommand::Verify { folder, policy_file, json, .. } => verify_all(&folder, policy_file.as_deref(), json),
+        AuditCommand::Verify { folder, policy_file, json, witness, witness_key, .. } => {
+            verify_all(&folder, policy_file.as_deref(), known(witness.as_deref(), witness_key.as_deref())?, json)
+        }
+        AuditCommand::Witness(arguments) => crate::block_on(witness::run(arguments)),
     }
+}
+
+/// The cosigned checkpoint that the verifier was given.
+fn known(file: Option<&Path>, key: Option<&str>) -> anyhow::Result<Option<Cosigned>> {
+    file.map(|file| witness::of_file(file, key)).transpose()
 }
 
 /// Prints the public keys of each region in a folder.
@@ -53,17 +64,30 @@ fn keys(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn verify_all(folder: &Path, policy_file: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
+fn verify_all(
+    folder: &Path,
+    policy_file: Option<&Path>,
+    given: Option<Cosigned>,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
     let bar = ProgressBar::new_spinner()
         .with_style(ProgressStyle::with_template("{spinner} {human_pos} entries, {per_sec}")?);
     let (mut checked, mut broken) = (Vec::new(), Vec::new());
-    for (region, path) in regions(folder)? {
-        match verify(&region, &path, policy_file, &bar) {
+    let regions = regions(folder)?;
+    let mut known = witness::of_regions(&regions, policy_file, &mut broken);
+    known.extend(given.clone());
+    for (region, path) in &regions {
+        match verify(region, path, policy_file, &known, &bar) {
             Ok(reports) => checked.extend(reports),
             Err(error) => broken.push(format!("{region}: {error:#}")),
         }
     }
     bar.finish_and_clear();
+    if let Some(Cosigned { checkpoint, by, .. }) = &given
+        && !checked.iter().any(|log| log.report.origin == checkpoint.origin)
+    {
+        broken.push(format!("what `{by}` cosigned is of the log `{}`, which is not here", checkpoint.origin));
+    }
     let good = broken.is_empty() && checked.iter().all(|one| one.report.finding.is_none());
     if json {
         let row = |one: &Checked| {
@@ -99,11 +123,17 @@ fn regions(folder: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
     Ok(vec![(name, folder.to_owned())])
 }
 
-fn verify(region: &str, path: &Path, policy: Option<&Path>, bar: &ProgressBar) -> anyhow::Result<Vec<Checked>> {
+fn verify(
+    region: &str,
+    path: &Path,
+    policy: Option<&Path>,
+    known: &[Cosigned],
+    bar: &ProgressBar,
+) -> anyhow::Result<Vec<Checked>> {
     let policy = load_policy(path, policy)?;
     let folder = RegionFolder::open(path)?;
     let store = folder.open_existing(policy.clone())?;
-    let reports = folder.verify(&store, |count| bar.inc(count));
+    let reports = folder.verify(&store, known, |count| bar.inc(count));
     store.close();
     let checked = |report: LogReport| {
         let label = policy.banner(report.label);

@@ -6,7 +6,7 @@ use crate::audit::load_policy;
 use crate::say;
 use anyhow::{Context, bail};
 use fastness_region::{
-    CHECKPOINT_FILE, Log, RegionFolder, VerifierKey, keys_of, mirror, region_keys_name, verify_mirror,
+    CHECKPOINT_FILE, Checkpoint, Log, RegionFolder, VerifierKey, keys_of, mirror, region_keys_name, verify_mirror,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -79,8 +79,8 @@ pub fn is_copy(folder: &Path) -> bool {
     folder.join(CHECKPOINT_FILE).is_file()
 }
 
-/// `fastness audit verify` of a copy.
-pub fn verify_copy(folder: &Path, key: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
+/// `fastness audit verify` of a copy; it must extend the checkpoints of it that are known.
+pub fn verify_copy(folder: &Path, key: Option<&Path>, known: &[Checkpoint], json: bool) -> anyhow::Result<ExitCode> {
     let published = wanted_keys(key)?;
     let read = |path: &str| match std::fs::read(folder.join(path)) {
         Ok(bytes) => Ok(Some(bytes)),
@@ -95,7 +95,7 @@ pub fn verify_copy(folder: &Path, key: Option<&Path>, json: bool) -> anyhow::Res
         bail!("the copy says that it is of `{origin}`, and none of the keys is of its region");
     }
     let bar = bar("entries")?;
-    let checked = verify_mirror(&read, &keys, &[], |count| bar.inc(count))?;
+    let checked = verify_mirror(&read, &keys, known, |count| bar.inc(count))?;
     bar.finish_and_clear();
     let good = checked.is_ok();
     let (text, value) = match checked {

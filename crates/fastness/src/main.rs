@@ -3,6 +3,7 @@
 mod account;
 mod arguments;
 mod audit;
+mod carry;
 mod check;
 mod client;
 mod demo;
@@ -19,6 +20,7 @@ mod say;
 mod serve;
 mod spill;
 mod up;
+mod witness;
 
 use arguments::{Arguments, Command};
 use clap::{CommandFactory, Parser};

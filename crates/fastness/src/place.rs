@@ -50,6 +50,21 @@ pub fn config_file(data: &Path, name: &str) -> PathBuf {
     region_folder(data, name).join("region.toml")
 }
 
+/// The file with a region's public keys.
+pub fn keys_file(data: &Path, name: &str) -> PathBuf {
+    region_folder(data, name).join(fastness_region::KEYS_FILE)
+}
+
+/// Where a region keeps the public keys of one below it, as they were handed over the first time.
+pub fn witnessed_keys_file(data: &Path, name: &str, below: &str) -> PathBuf {
+    region_folder(data, name).join("witnessed").join(format!("{below}.keys"))
+}
+
+/// The regions below a place in [`REGIONS`].
+pub fn below(place: usize) -> impl Iterator<Item = &'static Builtin> {
+    REGIONS.iter().take(place)
+}
+
 /// Reads a region's configuration.
 pub fn read_config(path: &Path) -> anyhow::Result<RegionConfig> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;

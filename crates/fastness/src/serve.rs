@@ -23,6 +23,7 @@ pub async fn run(arguments: Serve) -> anyhow::Result<()> {
     let config = place::read_config(&arguments.config)?;
     config.check()?;
     let policy = config.load_policy()?;
+    let witnessed = config.load_witnessed()?;
     // The port first: a folder is not touched for a region that could not be reached.
     let address = config.listen;
     let listener = TcpListener::bind(address).await.map_err(|error| ServeError::Listen { address, error })?;
@@ -32,7 +33,9 @@ pub async fn run(arguments: Serve) -> anyhow::Result<()> {
     if !arguments.with_parent {
         eprintln!("{}: {}", config.name, folder.describe_root());
     }
-    let keeper = LedgerKeeper::start(store.clone(), environment.clone(), folder.signing_keys()?)?;
+    folder.publish_keys(&config.name)?;
+    let keys = (folder.signing_keys()?, folder.witness_key(&config.name)?);
+    let keeper = LedgerKeeper::start(store.clone(), environment.clone(), keys, folder.witnessing(witnessed))?;
     let scrubber = Scrubber::start(store.clone(), environment.clone(), config.scrub)?;
     let service = RegionService::at_domain(Gate::new(store, environment), config.domain.as_deref());
     let stop = stop_signal(arguments.with_parent)?;

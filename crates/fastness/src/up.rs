@@ -1,10 +1,11 @@
 //! `fastness up`: three regions as three processes, with people in them.
 
 use crate::arguments::Up;
+use crate::carry::Carriers;
 use crate::place::{self, Builtin, FLOOR, REGIONS};
 use crate::{demo, people, profiles, say};
 use anyhow::{Context, bail};
-use fastness_region::RegionConfig;
+use fastness_region::{RegionConfig, WitnessedConfig};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdout, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How long a region may take to become ready. Recovery after a crash reads the whole catalog.
@@ -25,12 +26,15 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 struct Running {
     name: &'static str,
     child: Child,
+    /// Where it says that it is ready, until it did.
+    output: Option<ChildStdout>,
 }
 
 /// Starts the regions, makes their people the first time, and waits for the end.
 pub async fn run(arguments: Up) -> anyhow::Result<()> {
     let data = std::path::absolute(&arguments.data)?;
     let _lock = lock(&data)?;
+    let mut carriers = Carriers::new(&data)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut running = Vec::new();
@@ -48,10 +52,13 @@ pub async fn run(arguments: Up) -> anyhow::Result<()> {
                 _ = terminate.recv() => Ok(()),
                 _ = interrupt.recv() => Ok(()),
                 name = first_to_end(&mut running) => Err(anyhow::anyhow!("the region {name} ended by itself")),
+                never = carriers.keep_on() => match never {},
             }
         }
     };
     stop(running).await;
+    // What they signed last.
+    carriers.carry();
     ended
 }
 
@@ -77,9 +84,9 @@ fn lock(data: &Path) -> anyhow::Result<File> {
 
 async fn start(data: &Path, arguments: &Up, running: &mut Vec<Running>) -> anyhow::Result<()> {
     let program = std::env::current_exe().context("cannot find the program itself")?;
-    let mut outputs = Vec::new();
-    for region in &REGIONS {
-        let config = write_config(data, region, arguments.port_base)?;
+    for (place, region) in REGIONS.iter().enumerate() {
+        hand_keys(data, place, running).await?;
+        let config = write_config(data, place, arguments.port_base)?;
         let mut child = Command::new(&program)
             .arg("serve")
             .arg("--with-parent")
@@ -89,19 +96,13 @@ async fn start(data: &Path, arguments: &Up, running: &mut Vec<Running>) -> anyho
             .stdout(Stdio::piped())
             .spawn()
             .with_context(|| format!("cannot start the region {}", region.name))?;
-        outputs.push((region.name, child.stdout.take()));
-        running.push(Running { name: region.name, child });
+        let output = child.stdout.take();
+        running.push(Running { name: region.name, child, output });
     }
-    for (name, output) in outputs {
-        let output = output.with_context(|| format!("the region {name} has no output"))?;
-        let mut lines = BufReader::new(output).lines();
-        let first = tokio::time::timeout(READY_TIMEOUT, lines.next_line()).await;
-        match first {
-            Ok(Ok(Some(line))) if line == "ready" => {}
-            Ok(_) => bail!("the region {name} did not start; what it said stands above"),
-            Err(_) => bail!("the region {name} was not ready within {} s", READY_TIMEOUT.as_secs()),
-        }
+    for region in running.iter_mut() {
+        ready(region).await?;
     }
+    warn_of_other_keys(data);
     let profiles = match profiles::read(data)? {
         Some(found) => people::at_port_base(data, found, arguments.port_base)?,
         None => people::make(data, arguments.port_base).await?,
@@ -112,7 +113,65 @@ async fn start(data: &Path, arguments: &Up, running: &mut Vec<Running>) -> anyho
     Ok(())
 }
 
-fn write_config(data: &Path, region: &Builtin, port_base: u16) -> anyhow::Result<PathBuf> {
+/// Waits until a region is ready; one that was ready before is.
+async fn ready(region: &mut Running) -> anyhow::Result<()> {
+    let Some(output) = region.output.take() else { return Ok(()) };
+    let name = region.name;
+    let mut lines = BufReader::new(output).lines();
+    match tokio::time::timeout(READY_TIMEOUT, lines.next_line()).await {
+        Ok(Ok(Some(line))) if line == "ready" => Ok(()),
+        Ok(_) => bail!("the region {name} did not start; what it said stands above"),
+        Err(_) => bail!("the region {name} was not ready within {} s", READY_TIMEOUT.as_secs()),
+    }
+}
+
+/// Hands a region the public keys of those below it, once: later they are compared, not taken over. A region below that
+/// was never started before has keys only when it is ready.
+async fn hand_keys(data: &Path, place: usize, running: &mut [Running]) -> anyhow::Result<()> {
+    let Some(region) = REGIONS.get(place) else { return Ok(()) };
+    for below in place::below(place) {
+        let to = place::witnessed_keys_file(data, region.name, below.name);
+        if to.exists() {
+            continue;
+        }
+        let from = place::keys_file(data, below.name);
+        if !from.exists()
+            && let Some(below) = running.iter_mut().find(|one| one.name == below.name)
+        {
+            ready(below).await?;
+        }
+        let at = || format!("cannot hand `{}` to the region {}", from.display(), region.name);
+        if let Some(folder) = to.parent() {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(at)?;
+        }
+        let new = to.with_extension("new");
+        std::fs::copy(&from, &new).with_context(at)?;
+        File::open(&new).and_then(|file| file.sync_all()).with_context(at)?;
+        std::fs::rename(&new, &to).with_context(at)?;
+    }
+    Ok(())
+}
+
+/// Says where a region knows one below it by other keys than it has now.
+fn warn_of_other_keys(data: &Path) {
+    for (place, region) in REGIONS.iter().enumerate() {
+        for below in place::below(place) {
+            let known = place::witnessed_keys_file(data, region.name, below.name);
+            let now = place::keys_file(data, below.name);
+            if std::fs::read(&known).ok() != std::fs::read(&now).ok() {
+                eprintln!(
+                    "fastness: {} knows {} by other keys than it has now, and takes its checkpoints for forged; if that region was made anew, remove `{}`",
+                    region.name,
+                    below.name,
+                    known.display()
+                );
+            }
+        }
+    }
+}
+
+fn write_config(data: &Path, place: usize, port_base: u16) -> anyhow::Result<PathBuf> {
+    let region: &Builtin = REGIONS.get(place).context("there is no such region")?;
     let folder = place::region_folder(data, region.name);
     let path = place::config_file(data, region.name);
     let at = || format!("cannot write `{}`", path.display());
@@ -128,6 +187,12 @@ fn write_config(data: &Path, region: &Builtin, port_base: u16) -> anyhow::Result
         erasure: fastness_region::ErasureConfig::default(),
         domain: None,
         scrub: fastness_region::ScrubConfig::default(),
+        witnessed: place::below(place)
+            .map(|below| WitnessedConfig {
+                region: below.name.to_owned(),
+                keys: place::witnessed_keys_file(data, region.name, below.name),
+            })
+            .collect(),
     };
     DirBuilder::new().recursive(true).mode(0o700).create(&folder).with_context(at)?;
     let mut options = OpenOptions::new();

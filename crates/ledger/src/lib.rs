@@ -21,6 +21,7 @@ mod package;
 mod tile;
 mod tree;
 mod verify;
+mod witness;
 
 pub use chain::chain_link;
 pub use checkpoint::{Checkpoint, origin, region_keys_name, region_origin};
@@ -49,3 +50,7 @@ pub use tree::{
     empty_root, inclusion, leaf_hash, node_hash, root,
 };
 pub use verify::{Finding, LogReport, checker, verify};
+pub use witness::{
+    BUNDLE_LEN_MAX, Bundle, PROOF_LEN_MAX, WitnessError, WitnessKey, add_checkpoint, check_witnessed, cosigned_note,
+    read_keys, witness_key, write_keys,
+};

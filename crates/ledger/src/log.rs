@@ -2,7 +2,8 @@
 
 use crate::checkpoint::{Checkpoint, origin, region_origin};
 use crate::note::{Note, NoteError, SigningKeys, VerifierKey};
-use crate::tree::{Frontier, Hash, Hashes, leaf_hash};
+use crate::tree::{Frontier, Hash, Hashes, consistency, leaf_hash};
+use crate::witness::Bundle;
 use fastness_label::Label;
 use fastness_store::{Fault, LedgerLog, Store};
 
@@ -104,6 +105,17 @@ impl<'s> Log<'s> {
             return Err(LogError::Origin { found: checkpoint.origin, expected: origin });
         }
         Ok(Some((checkpoint, note)))
+    }
+
+    /// What a witness is sent: the last checkpoint, with the proof that it extends the tree of `old` entries. Nothing
+    /// before the first checkpoint; an old size beyond the checkpoint's counts as none.
+    ///
+    /// # Errors
+    /// A failure of the store, or what is wrong with the checkpoint.
+    pub fn witness_bundle(&self, keys: &[VerifierKey], old: u64) -> Result<Option<Bundle>, LogError> {
+        let Some((checkpoint, note)) = self.checkpoint(keys)? else { return Ok(None) };
+        let old = if old > checkpoint.size { 0 } else { old };
+        Ok(Some(Bundle { old, proof: consistency(self, old, checkpoint.size)?, note }))
     }
 
     /// A kept hash of the tree.

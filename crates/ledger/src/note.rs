@@ -146,13 +146,19 @@ impl VerifierKey {
         self.kind
     }
 
+    /// Whether it is a log's, and not a witness's.
+    #[must_use]
+    pub const fn is_of_log(&self) -> bool {
+        !matches!(self.kind, KeyKind::Cosignature)
+    }
+
     /// The same key under another name: a region's keys sign all its logs, each under the log's own name.
     #[must_use]
     pub fn renamed(&self, name: &str) -> Self {
         Self { name: name.to_owned(), ..self.clone() }
     }
 
-    fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         key_id(&self.name, self.kind, &self.key)
     }
 
@@ -268,6 +274,16 @@ impl Note {
     }
 }
 
+impl Note {
+    /// The same without the signatures of unknown keys.
+    #[must_use]
+    pub fn of_known(mut self, known: &[VerifierKey]) -> Self {
+        let is_known = |one: &NoteSignature| known.iter().any(|key| key.name == one.name && key.id() == one.id);
+        self.signatures.retain(is_known);
+        self
+    }
+}
+
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.text)?;
@@ -343,13 +359,20 @@ impl SigningKeys {
     /// # Errors
     /// [`NoteError::Key`] when the name cannot be one.
     pub fn cosign(&self, name: &str, time: u64, text: &str) -> Result<NoteSignature, NoteError> {
-        if !is_key_name(name) {
-            return Err(NoteError::Key("its name is empty, or has a space or a plus sign in it"));
-        }
-        let signature = self.ed25519.sign(&cosigned(time, text));
-        let bytes = [&time.to_be_bytes(), signature.as_ref()].concat();
-        Ok(NoteSignature { name: name.to_owned(), id: self.verifier(name, KeyKind::Cosignature).id(), bytes })
+        cosignature(&self.ed25519, name, time, text)
     }
+}
+
+/// The line that a key cosigns with.
+pub(crate) fn cosignature(
+    pair: &Ed25519KeyPair,
+    name: &str,
+    time: u64,
+    text: &str,
+) -> Result<NoteSignature, NoteError> {
+    let id = VerifierKey::new(name, KeyKind::Cosignature, pair.public_key().as_ref())?.id();
+    let bytes = [&time.to_be_bytes(), pair.sign(&cosigned(time, text)).as_ref()].concat();
+    Ok(NoteSignature { name: name.to_owned(), id, bytes })
 }
 
 #[cfg(test)]

@@ -74,6 +74,36 @@ pub enum Finding {
         /// Why.
         why: String,
     },
+    /// A witness saw a longer log.
+    #[error(
+        "the witness `{by}` cosigned a checkpoint over {cosigned} entries, this log's last is over {signed}: the whole log was put back to an older state"
+    )]
+    Rewound {
+        /// The witness.
+        by: String,
+        /// Entries that it saw.
+        cosigned: u64,
+        /// Entries that the log's own last checkpoint is over.
+        signed: u64,
+    },
+    /// A witness saw another log.
+    #[error(
+        "the witness `{by}` cosigned another root over the first {cosigned} entries: the log was put back and went on differently, or was forked"
+    )]
+    Forked {
+        /// The witness.
+        by: String,
+        /// Entries that it saw.
+        cosigned: u64,
+    },
+    /// A witness cosigned a checkpoint of this name that other keys signed.
+    #[error(
+        "the checkpoint that the witness `{by}` cosigned was not signed with this region's keys: the region was made anew under an old name, or the checkpoint is forged"
+    )]
+    OtherKeys {
+        /// The witness.
+        by: String,
+    },
     /// Something else is wrong with the log as a whole.
     #[error("{0}")]
     Log(#[from] LogError),
@@ -91,7 +121,13 @@ impl Finding {
             Self::Link(number) | Self::Content { number, .. } | Self::Region { number, .. } => *number,
             Self::Tile { first, .. } => *first,
             Self::Signed { since, .. } => *since,
-            Self::Length { .. } | Self::Head | Self::Log(_) | Self::Unreadable(_) => u64::MAX,
+            Self::Length { .. }
+            | Self::Head
+            | Self::Log(_)
+            | Self::Rewound { .. }
+            | Self::Forked { .. }
+            | Self::OtherKeys { .. }
+            | Self::Unreadable(_) => u64::MAX,
         }
     }
 }

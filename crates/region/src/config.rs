@@ -1,7 +1,9 @@
 //! A region's configuration: what `fastness serve --config FILE` reads.
 
 use crate::ScrubConfig;
+use crate::witness::WitnessedRegion;
 use fastness_label::Policy;
+use fastness_ledger::{KeyKind, read_keys, region_keys_name};
 use fastness_store::RegionSetup;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -39,6 +41,19 @@ pub struct RegionConfig {
     /// How the region looks for damage by itself. Default: each partition once a week, at 4 MiB a second.
     #[serde(default)]
     pub scrub: ScrubConfig,
+    /// The regions below, whose checkpoints this one remembers. Default: none.
+    #[serde(default)]
+    pub witnessed: Vec<WitnessedConfig>,
+}
+
+/// A region below, whose checkpoints arrive in the folder `inbox/witness/REGION`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WitnessedConfig {
+    /// Its name.
+    pub region: String,
+    /// Its file `ledger.keys`, brought here by hands that are trusted.
+    pub keys: PathBuf,
 }
 
 /// When deletion becomes final: until then, who has the disk and the root key can recover what was deleted.
@@ -56,6 +71,11 @@ impl Default for ErasureConfig {
     fn default() -> Self {
         Self { within_s: ERASE_WITHIN_S_MAX }
     }
+}
+
+fn is_region_name(name: &str) -> bool {
+    let valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !name.is_empty() && name.len() <= 64 && name.bytes().all(valid)
 }
 
 fn default_policy() -> String {
@@ -82,6 +102,14 @@ pub enum ConfigError {
     /// A time for erasure that is none.
     #[error("`erasure.within_s` is {0}: deletion is final within 1 to {ERASE_WITHIN_S_MAX} seconds")]
     EraseWithin(u64),
+    /// A region that cannot be witnessed.
+    #[error("`[[witnessed]]` of `{region}`: {error}")]
+    Witnessed {
+        /// As it is named.
+        region: String,
+        /// Why.
+        error: String,
+    },
     /// Not a region's name.
     #[error("`{0}` is not a region's name: use lower-case letters, digits and `-`")]
     Name(String),
@@ -109,14 +137,49 @@ impl RegionConfig {
         if !self.listen.ip().is_loopback() {
             return Err(ConfigError::NotLoopback(self.listen));
         }
-        let valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if self.name.is_empty() || self.name.len() > 64 || !self.name.bytes().all(valid) {
+        if !is_region_name(&self.name) {
             return Err(ConfigError::Name(self.name.clone()));
+        }
+        for (place, WitnessedConfig { region, .. }) in self.witnessed.iter().enumerate() {
+            let failed = |error: &str| ConfigError::Witnessed { region: region.clone(), error: error.to_owned() };
+            if !is_region_name(region) {
+                return Err(ConfigError::Name(region.clone()));
+            }
+            if *region == self.name {
+                return Err(failed("a region is no witness of itself"));
+            }
+            if self.witnessed.iter().take(place).any(|other| other.region == *region) {
+                return Err(failed("it stands there twice"));
+            }
         }
         if !(1..=ERASE_WITHIN_S_MAX).contains(&self.erasure.within_s) {
             return Err(ConfigError::EraseWithin(self.erasure.within_s));
         }
         Ok(())
+    }
+
+    /// The regions below, with their keys.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when a file of keys cannot be read, or lacks a key.
+    pub fn load_witnessed(&self) -> Result<Vec<WitnessedRegion>, ConfigError> {
+        let load = |WitnessedConfig { region, keys }: &WitnessedConfig| {
+            let at = keys.display();
+            let failed = |error: String| ConfigError::Witnessed { region: region.clone(), error };
+            let text = std::fs::read_to_string(keys).map_err(|error| failed(format!("`{at}`: {error}")))?;
+            let found = read_keys(&text).map_err(|error| failed(format!("`{at}`: {error}")))?;
+            let witnessed = WitnessedRegion::new(region, &found);
+            let of = |kind: KeyKind| witnessed.keys.iter().filter(|key| key.kind() == kind).count();
+            if of(KeyKind::Ed25519) != 1 || of(KeyKind::MlDsa65) != 1 {
+                return Err(failed(format!("`{at}` holds not one Ed25519 and one ML-DSA-65 key of a log")));
+            }
+            let own = region_keys_name(region);
+            if found.iter().any(|key| key.is_of_log() && key.name() != own) {
+                return Err(failed(format!("`{at}` holds the keys of another region")));
+            }
+            Ok(witnessed)
+        };
+        self.witnessed.iter().map(load).collect()
     }
 
     /// The time within which deletion becomes final.
@@ -154,7 +217,44 @@ mod tests {
             domain: None,
             erasure: ErasureConfig::default(),
             scrub: ScrubConfig::default(),
+            witnessed: Vec::new(),
         }
+    }
+
+    #[test]
+    fn what_is_witnessed_is_checked() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = folder.path().join("low.keys");
+        let of = |region: &str| {
+            let mut config = config("127.0.0.1:1", "high");
+            config.witnessed = vec![WitnessedConfig { region: region.to_owned(), keys: keys.clone() }];
+            config
+        };
+        of("low").check().unwrap();
+        let words = |result: Result<Vec<WitnessedRegion>, ConfigError>| result.unwrap_err().to_string();
+        assert!(words(of("low").load_witnessed()).contains("low.keys"));
+        let signing = fastness_ledger::SigningKeys::from_seeds(&[1; 32], &[2; 32]).unwrap();
+        let both = signing.of_log(&region_keys_name("low"));
+        for (text, says) in [
+            ("nonsense".to_owned(), "no verifier key"),
+            (String::new(), "holds not one"),
+            (both[0].to_string(), "holds not one"),
+            (format!("{}\n{}", both[1], both[1]), "holds not one"),
+        ] {
+            std::fs::write(&keys, text).unwrap();
+            let found = words(of("low").load_witnessed());
+            assert!(found.contains(says), "{found}");
+        }
+        std::fs::write(&keys, format!("{}\n{}\n{}\n", both[0], both[1], signing.of_witness("w"))).unwrap();
+        let keys = both.map(|key| key.renamed("fastness/low/region")).to_vec();
+        assert_eq!(of("low").load_witnessed().unwrap(), [WitnessedRegion { region: "low".to_owned(), keys }]);
+        assert!(words(of("other").load_witnessed()).contains("another region"));
+
+        assert!(matches!(of("high").check(), Err(ConfigError::Witnessed { .. })));
+        assert!(matches!(of("../low").check(), Err(ConfigError::Name(_))));
+        let mut twice = of("low");
+        twice.witnessed.extend(of("low").witnessed);
+        assert!(matches!(twice.check(), Err(ConfigError::Witnessed { .. })));
     }
 
     #[test]

@@ -1,8 +1,12 @@
 //! A region's folder: made once, locked while it is open.
 
+use crate::witness::{Inbox, Outbox, WitnessedRegion, Witnessing, inbox_folder, outbox_folder};
 use fastness_identity::directory::create_operator;
 use fastness_label::Policy;
-use fastness_ledger::{Entry, LogReport, Outcome, SigningKeys};
+use fastness_ledger::{
+    Checkpoint, Entry, Finding, Log, LogError, LogReport, Note, NoteError, Outcome, SigningKeys, WitnessKey,
+    check_witnessed, region_keys_name, region_origin, witness_key, write_keys,
+};
 use fastness_operation::Moment;
 use fastness_store::disk::{Disk, OsDisk, OverlayDisk};
 use fastness_store::{CheckFinding, CheckReport, CheckSetup, Fault, Gravity, RegionSetup, Store};
@@ -21,6 +25,8 @@ const OPERATOR: &str = "operator.json";
 const MAKING: &str = "making";
 const MAP: &str = "region.sealed";
 const PARTITIONS: &str = "partitions";
+/// The public keys of the region's logs, and the one that it cosigns with.
+pub const KEYS_FILE: &str = "ledger.keys";
 
 /// A region's folder, locked against every other process.
 #[derive(Debug)]
@@ -45,6 +51,17 @@ impl std::fmt::Debug for OperatorKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("OperatorKey").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
     }
+}
+
+/// A checkpoint that a witness cosigned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cosigned {
+    /// What it says.
+    pub checkpoint: Checkpoint,
+    /// With its signatures.
+    pub note: Note,
+    /// The witness's name.
+    pub by: String,
 }
 
 /// How far a check is.
@@ -117,7 +134,20 @@ impl RegionFolder {
     pub fn open(path: &Path) -> Result<Self, RegionError> {
         let disk = |error| RegionError::Disk { path: path.to_owned(), error };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(disk)?;
-        let known = [ROOT_KEY, LOCK, OPERATOR, MAKING, MAP, PARTITIONS, "region.toml", "journal"];
+        let known = [
+            ROOT_KEY,
+            LOCK,
+            OPERATOR,
+            MAKING,
+            MAP,
+            PARTITIONS,
+            KEYS_FILE,
+            "region.toml",
+            "journal",
+            "outbox",
+            "inbox",
+            "witnessed",
+        ];
         let mut names = Vec::new();
         for entry in std::fs::read_dir(path).map_err(disk)? {
             names.push(entry.map_err(disk)?.file_name());
@@ -239,13 +269,82 @@ impl RegionFolder {
         fastness_ledger::region_keys(&root).map_err(|error| self.store_error(Fault::Failed(error.to_string())))
     }
 
-    /// Checks every log of the region.
+    /// The key with which the region cosigns for those below it.
+    ///
+    /// # Errors
+    /// [`RegionError`] when there is no root key that it comes from.
+    pub fn witness_key(&self, region: &str) -> Result<WitnessKey, RegionError> {
+        let root =
+            self.root()?.ok_or_else(|| RegionError::Incomplete { path: self.path.clone(), missing: ROOT_KEY })?;
+        witness_key(&root, region).map_err(|error| self.store_error(Fault::Failed(error.to_string())))
+    }
+
+    /// Writes the region's public keys beside its data, for whoever checks its logs.
+    ///
+    /// # Errors
+    /// [`RegionError`].
+    pub fn publish_keys(&self, region: &str) -> Result<(), RegionError> {
+        let failed = |error: NoteError| self.store_error(Fault::Failed(error.to_string()));
+        let mut keys = self.signing_keys()?.of_log(&region_keys_name(region)).to_vec();
+        keys.push(self.witness_key(region)?.verifier().map_err(failed)?);
+        let (path, text) = (self.path.join(KEYS_FILE), write_keys(&keys));
+        if std::fs::read_to_string(&path).is_ok_and(|found| found == text) {
+            return Ok(());
+        }
+        write_private(&path, text.as_bytes()).map_err(|error| RegionError::Disk { path, error })
+    }
+
+    /// What the region does about witnesses: shows its own checkpoints, and takes those of the regions below.
+    #[must_use]
+    pub fn witnessing(&self, witnessed: Vec<WitnessedRegion>) -> Witnessing {
+        let inbox = |of: WitnessedRegion| {
+            let folder = inbox_folder(&self.path, &of.region);
+            Inbox::new(of, folder)
+        };
+        Witnessing {
+            outbox: Some(Outbox::new(outbox_folder(&self.path))),
+            inboxes: witnessed.into_iter().map(inbox).collect(),
+        }
+    }
+
+    /// Checks every log of the region, also against what witnesses cosigned of it.
     ///
     /// # Errors
     /// [`RegionError`] when the region cannot be opened.
-    pub fn verify(&self, store: &Store, progress: impl FnMut(u64)) -> Result<Vec<LogReport>, RegionError> {
+    pub fn verify(
+        &self,
+        store: &Store,
+        known: &[Cosigned],
+        progress: impl FnMut(u64),
+    ) -> Result<Vec<LogReport>, RegionError> {
         let keys = self.signing_keys()?.of_log("fastness");
-        fastness_ledger::verify(store, &keys, progress).map_err(|fault| self.store_error(fault))
+        let mut reports = fastness_ledger::verify(store, &keys, progress).map_err(|fault| self.store_error(fault))?;
+        for report in &mut reports {
+            let of_region = report.origin == Log::of_region(store).origin();
+            let log = if of_region { Log::of_region(store) } else { Log::of_partition(store, report.label) };
+            for one in known.iter().filter(|one| one.checkpoint.origin == report.origin) {
+                let found = check_witnessed(&log, &keys, &one.note, &one.by);
+                let found = found.unwrap_or_else(|error| Some(Finding::Log(error)));
+                report.finding = report.finding.take().or(found);
+            }
+        }
+        Ok(reports)
+    }
+
+    /// What the region cosigned of the logs of other regions.
+    ///
+    /// # Errors
+    /// [`RegionError`], also when a cosigned checkpoint is not what this region cosigned.
+    pub fn cosigned(&self, store: &Store, others: &[String]) -> Result<Vec<Cosigned>, RegionError> {
+        let key = self.witness_key(&store.setup().name)?;
+        let failed = |error: LogError| self.store_error(Fault::Failed(format!("what it cosigned as witness: {error}")));
+        let verifier = key.verifier().map_err(|error| failed(error.into()))?;
+        let mut found = Vec::new();
+        for other in others {
+            let kept = crate::witness::cosigned(store, &verifier, &region_origin(other)).map_err(failed)?;
+            found.extend(kept.map(|(checkpoint, note)| Cosigned { checkpoint, note, by: key.name().to_owned() }));
+        }
+        Ok(found)
     }
 
     /// Checks everything in the folder: structure, authentication tags, what belongs to what, the ledgers. Changes

@@ -2,12 +2,14 @@
 //! the alarms that only somebody who looks all the time can raise.
 //!
 //! An alarm goes into the process's log and, as an entry `Alarm` by the region, into the ledger at the ceiling: a log that
-//! no longer fits what was signed, a clock that steps back, a disk that is nearly full.
+//! no longer fits what was signed, a clock that steps back, a disk that is nearly full, a region below whose checkpoints
+//! are not what they must be.
 
 use crate::signal::Signal;
+use crate::witness::Witnessing;
 use fastness_gate::Environment;
 use fastness_label::Label;
-use fastness_ledger::{Entry, Keeper, Outcome, SigningKeys, digest};
+use fastness_ledger::{Entry, Keeper, Outcome, SigningKeys, VerifierKey, WitnessKey, digest};
 use fastness_store::{Fault, RESERVE_LEN, Store};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -41,10 +43,18 @@ impl LedgerKeeper {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(store: Store, environment: Arc<dyn Environment>, keys: SigningKeys) -> std::io::Result<Self> {
+    pub fn start(
+        store: Store,
+        environment: Arc<dyn Environment>,
+        (keys, witness_key): (SigningKeys, WitnessKey),
+        witnessing: Witnessing,
+    ) -> std::io::Result<Self> {
         let signal = Arc::new(Signal::default());
         let mut watch = Watch {
+            public: keys.of_log("fastness"),
             keeper: Keeper::new(store.clone(), keys),
+            witness_key,
+            witnessing,
             store,
             environment,
             runtime: Handle::current(),
@@ -77,6 +87,10 @@ impl Drop for LedgerKeeper {
 
 struct Watch {
     keeper: Keeper,
+    /// The keys that it signs with.
+    public: [VerifierKey; 2],
+    witness_key: WitnessKey,
+    witnessing: Witnessing,
     store: Store,
     environment: Arc<dyn Environment>,
     runtime: Handle,
@@ -98,6 +112,11 @@ impl Watch {
         for (log, error) in runtime.block_on(self.keeper.step()).alarms {
             alarms.insert(format!("log {log}: {error}"));
         }
+        if let Some(outbox) = &mut self.witnessing.outbox
+            && let Err(error) = outbox.look(&self.store, &self.public)
+        {
+            alarms.insert(format!("the outbox for witnesses: {error}"));
+        }
         self.pack();
         if let Ok(free) = self.store.free_bytes()
             && free < FREE_MIN
@@ -115,6 +134,14 @@ impl Watch {
             self.raise(alarm);
         }
         self.raised = alarms;
+        let mut inboxes = std::mem::take(&mut self.witnessing.inboxes);
+        let now_s = u64::try_from(now_ms / 1000).unwrap_or(0);
+        for inbox in &mut inboxes {
+            runtime.block_on(
+                inbox.look(&self.store, &self.witness_key, now_s, &async |alarm: &str| self.alarm(alarm).await),
+            );
+        }
+        self.witnessing.inboxes = inboxes;
     }
 
     /// Packs what there is enough of; the lowest label first, and of each one as much as came in a second at most.
@@ -157,10 +184,19 @@ impl Watch {
     }
 
     fn raise(&self, alarm: &str) {
+        self.runtime.block_on(self.alarm(alarm));
+    }
+
+    /// Raises an alarm; whether the ledger has it.
+    async fn alarm(&self, alarm: &str) -> bool {
         tracing::error!(alarm, "the ledgers' keeper");
         let label = self.store.labels().ceiling();
-        if let Err(fault) = self.runtime.block_on(self.record(label, "Alarm", alarm.to_owned())) {
-            tracing::error!(%fault, "an alarm is not in the ledger");
+        match self.record(label, "Alarm", alarm.to_owned()).await {
+            Ok(()) => true,
+            Err(fault) => {
+                tracing::error!(%fault, "an alarm is not in the ledger");
+                false
+            }
         }
     }
 

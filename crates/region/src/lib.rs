@@ -9,22 +9,25 @@ mod server;
 mod service;
 mod signal;
 mod tracked;
+mod witness;
 
-pub use config::{ConfigError, ErasureConfig, RegionConfig};
-pub use folder::{CheckStep, OperatorKey, RegionError, RegionFolder, try_lock_patiently};
+pub use config::{ConfigError, ErasureConfig, RegionConfig, WitnessedConfig};
+pub use folder::{CheckStep, Cosigned, KEYS_FILE, OperatorKey, RegionError, RegionFolder, try_lock_patiently};
 pub use keeper::LedgerKeeper;
 pub use lifecycle::LifecycleClock;
 pub use scrub::{ScrubConfig, Scrubber};
 pub use server::{ServeError, serve};
 pub use service::{HEALTH_PATH, RegionService};
+pub use witness::{Carrier, Inbox, Outbox, WitnessedRegion, Witnessing, cosigned, inbox_folder, outbox_folder};
 
 // What the program needs of the crates below, so that it depends on this one alone.
 pub use fastness_gate::{Environment, Gate, SystemEnvironment};
 pub use fastness_identity::signature::sign;
 pub use fastness_label::{Label, Marking, MarkingError, Policy};
 pub use fastness_ledger::{
-    CHECKPOINT_FILE, Checkpoint, Finding, Log, LogReport, PackageEnd, PackageHead, SigningKeys, VerifierKey, keys_of,
-    mirror, region_keys_name, verify_mirror, verify_package,
+    BUNDLE_LEN_MAX, Bundle, CHECKPOINT_FILE, Checkpoint, Finding, Log, LogReport, MirrorFinding, NOTE_LEN_MAX, Note,
+    NoteError, PackageEnd, PackageHead, SigningKeys, VerifierKey, WitnessError, WitnessKey, cosigned_note, keys_of,
+    mirror, read_checkpoint, read_keys, region_keys_name, verify_mirror, verify_package,
 };
 pub use fastness_operation as operation;
 pub use fastness_store::{CheckFinding, CheckReport, Fault, Gravity, PartitionSums, RegionSetup, Store};

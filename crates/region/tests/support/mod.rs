@@ -9,7 +9,7 @@ use fastness_identity::directory::{self as rules, AccessKey};
 use fastness_identity::signature::sign::{SignPayload, Signer};
 use fastness_identity::{DirectoryChange, DirectoryError, RegionLabels};
 use fastness_label::{Label, Policy};
-use fastness_ledger::{Keeper, VerifierKey, region_keys};
+use fastness_ledger::{Keeper, VerifierKey, WitnessKey, region_keys, witness_key};
 use fastness_operation::{AccessKeyId, AccountName, AccountNumber, Moment, UserName};
 use fastness_region::RegionService;
 use fastness_store::disk::MemoryDisk;
@@ -120,10 +120,14 @@ pub struct Template {
 impl Template {
     /// Makes the region with its people.
     pub async fn make() -> Self {
-        let (policy, root, disk) = (Policy::us(), [9; 32], MemoryDisk::new());
+        Self::make_as(REGION, [9; 32]).await
+    }
+
+    /// Makes it under another name and root key.
+    pub async fn make_as(name: &str, root: [u8; 32]) -> Self {
+        let (policy, disk) = (Policy::us(), MemoryDisk::new());
         let texts = [REL, S, SI, TK].map(str::to_owned).to_vec();
-        let setup =
-            RegionSetup { name: REGION.to_owned(), floor: U.to_owned(), ceiling: TOP.to_owned(), labels: texts };
+        let setup = RegionSetup { name: name.to_owned(), floor: U.to_owned(), ceiling: TOP.to_owned(), labels: texts };
         let rules = policy.clone();
         let first = move |rows: &mut dyn DirectoryChange| people(rows, &rules);
         let entry = fastness_ledger::Entry {
@@ -397,6 +401,11 @@ impl House {
     /// The keeper of the region's ledgers, which signs when it is told to.
     pub fn keeper(&self) -> Keeper {
         Keeper::new(self.store.clone(), region_keys(&RootKey::from_bytes(&self.root)).unwrap())
+    }
+
+    /// The key with which the region cosigns.
+    pub fn witness_key(&self) -> WitnessKey {
+        witness_key(&RootKey::from_bytes(&self.root), &self.store.setup().name).unwrap()
     }
 
     /// The public keys with which the region's logs are checked.

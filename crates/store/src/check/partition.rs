@@ -16,8 +16,20 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Names that a region's folder may hold (`docs/formats/region.md`).
-const REGION_FILES: [&str; 8] =
-    ["root.key", "journal", "lock", "operator.json", "region.toml", "region.sealed", "making", "partitions"];
+const REGION_FILES: [&str; 12] = [
+    "root.key",
+    "journal",
+    "lock",
+    "operator.json",
+    "region.toml",
+    "region.sealed",
+    "making",
+    "partitions",
+    "ledger.keys",
+    "outbox",
+    "inbox",
+    "witnessed",
+];
 const RESTORE_JOURNAL: &str = "restore the region's folder from a backup; if the region was stopped \
  cleanly, the journal holds nothing";
 const RESTORE_KEY: &str = "restore it from a backup; values under it that no backup holds are lost";

@@ -1,0 +1,145 @@
+//! Who carries bundles upward on one machine, until diodes do.
+
+use super::files::{self, Content};
+use super::outbox::asked_folder;
+use aws_lc_rs::digest::{SHA256, digest};
+use fastness_ledger::BUNDLE_LEN_MAX;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+/// Copies bundles from an outbox into an inbox above. What was carried is in a record of the carrier's own: nothing of the
+/// inbox is ever read, so that nothing of it shows below.
+#[derive(Debug)]
+pub struct Carrier {
+    outbox: PathBuf,
+    inbox: PathBuf,
+    record: PathBuf,
+    /// What was carried, by name; nothing before the record was read.
+    carried: Option<BTreeMap<String, Carried>>,
+    /// The size that the last bundle that was carried is over.
+    last: Option<u64>,
+    /// The size from which a bundle was asked for.
+    asked: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Carried {
+    sum: String,
+    /// As the file was when it was read the last time, by this process.
+    seen: Option<(SystemTime, u64)>,
+}
+
+impl Carrier {
+    /// A carrier from an outbox to an inbox, with its record in a file.
+    #[must_use]
+    pub const fn new(outbox: PathBuf, inbox: PathBuf, record: PathBuf) -> Self {
+        Self { outbox, inbox, record, carried: None, last: None, asked: None }
+    }
+
+    /// Carries what is new; how many bundles.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written; the next time tries again.
+    pub fn carry(&mut self) -> io::Result<usize> {
+        let names = match files::names(&self.outbox, usize::MAX) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            names => names?,
+        };
+        let names: Vec<String> = names.into_iter().filter_map(|name| name.into_string().ok()).collect();
+        let mut carried = match self.carried.take() {
+            Some(carried) => carried,
+            None => self.read_record(&names)?,
+        };
+        carried.retain(|name, _| names.binary_search(name).is_ok());
+        let mut count = 0;
+        let done = names.iter().try_for_each(|name| {
+            count += usize::from(self.carry_one(name, &mut carried)?);
+            Ok(())
+        });
+        self.carried = Some(carried);
+        done.map(|()| count)
+    }
+
+    fn carry_one(&mut self, name: &str, carried: &mut BTreeMap<String, Carried>) -> io::Result<bool> {
+        let Some((old, size)) = files::sizes_of(name) else { return Ok(false) };
+        let path = self.outbox.join(name);
+        let metadata = match fs::symlink_metadata(&path) {
+            // The region keeps so many and no more.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            metadata => metadata?,
+        };
+        let seen = Some((metadata.modified()?, metadata.len()));
+        if carried.get(name).is_some_and(|known| known.seen == seen) {
+            return Ok(false);
+        }
+        let Content::Bytes(bytes) = files::read(&path, BUNDLE_LEN_MAX)? else { return Ok(false) };
+        // By content: a log that was put back writes other bundles under names that were there before.
+        let sum = hex(digest(&SHA256, &bytes).as_ref());
+        let new = carried.get(name).is_none_or(|known| known.sum != sum);
+        if new {
+            self.ask(old)?;
+            files::make_folder(&self.inbox)?;
+            files::put(&self.inbox, name, &bytes)?;
+            // One by one: a crash repeats the last bundle at most, which says nothing new.
+            self.remember(&format!("{sum} {name}\n"))?;
+            self.last = Some(size);
+        }
+        carried.insert(name.to_owned(), Carried { sum, seen });
+        Ok(new)
+    }
+
+    /// If nothing leads on from where this carrier stopped, the region is asked for a bundle that does.
+    fn ask(&mut self, old: u64) -> io::Result<()> {
+        if let Some(last) = self.last.filter(|last| *last < old && self.asked != Some(*last)) {
+            let asked = asked_folder(&self.outbox);
+            files::make_folder(&asked)?;
+            files::put(&asked, &last.to_string(), b"")?;
+            self.asked = Some(last);
+        }
+        Ok(())
+    }
+
+    fn remember(&self, line: &str) -> io::Result<()> {
+        let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(&self.record)?;
+        file.write_all(line.as_bytes())?;
+        file.sync_data()
+    }
+
+    /// Reads the record, and writes it anew without what is in the outbox no longer.
+    fn read_record(&mut self, names: &[String]) -> io::Result<BTreeMap<String, Carried>> {
+        let text = match fs::read_to_string(&self.record) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+            text => text?,
+        };
+        let lines: Vec<(&str, &str)> = text.lines().filter_map(|line| line.split_once(' ')).collect();
+        self.last = lines.iter().rev().find_map(|(_, name)| files::sizes_of(name)).map(|(_, size)| size);
+        let there = |name: &str| names.binary_search_by(|one| one.as_str().cmp(name)).is_ok();
+        let mut carried = BTreeMap::new();
+        let mut kept = String::new();
+        for (place, (sum, name)) in (1..).zip(&lines) {
+            // The last line says where this carrier stopped.
+            if there(name) || place == lines.len() {
+                let _written = writeln!(kept, "{sum} {name}");
+                carried.insert((*name).to_owned(), Carried { sum: (*sum).to_owned(), seen: None });
+            }
+        }
+        if let (Some(folder), Some(name)) =
+            (self.record.parent(), self.record.file_name().and_then(|name| name.to_str()))
+        {
+            files::put(folder, name, kept.as_bytes())?;
+        }
+        Ok(carried)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _written = write!(text, "{byte:02x}");
+        text
+    })
+}
