@@ -23,7 +23,7 @@ fn entry(number: u64) -> Vec<u8> {
         time_ms: 1_769_000_000_000 + (number / 50) as i64,
         request: number.to_be_bytes(),
         service: "s3".to_owned(),
-        operation: if number % 4 == 0 { "PutObject" } else { "GetObject" }.to_owned(),
+        operation: if number.is_multiple_of(4) { "PutObject" } else { "GetObject" }.to_owned(),
         principal: format!("user/analyst-{}", number % 23),
         account: "000000000001".to_owned(),
         key: format!("AKIAEXAMPLEEXAMPL{:03}", number % 23),
@@ -34,7 +34,9 @@ fn entry(number: u64) -> Vec<u8> {
             "Boto3/1.40.1 md/Botocore#1.40.1 ua/2.1 os/linux#6.1 md/arch#x86_64 lang/python#3.12 cfg/retry-mode#legacy"
                 .to_owned(),
         resources: vec![format!("read reports-2026/daily/{:08}/part-{number:012}.parquet", number % 365)],
-        outcome: Outcome::Done((number % 4 == 0).then(|| format!("{:032x}", number * 0x9e37_79b9_7f4a_7c15))),
+        outcome: Outcome::Done(
+            number.is_multiple_of(4).then(|| format!("{:032x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15))),
+        ),
         source: format!("10.1.{}.{}", number % 7, number % 251),
     };
     let mut chance = [3; 32];

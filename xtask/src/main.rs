@@ -50,6 +50,8 @@ enum Subject {
     Memory(bench::memory::Options),
     /// Small writes spread over 1, 2 and 4 labels, which share the region's journal
     Labels(bench::labels::Options),
+    /// The ledger by itself: appending, packing, checking; and what it costs S3, beside a program that records nothing
+    Ledger(bench::ledger::Options),
     /// MD5 of one value, and of several at once
     Md5(bench::md5::Options),
 }
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
             Subject::Scale(options) => bench::scale::run(&options),
             Subject::Memory(options) => bench::memory::run(&options),
             Subject::Labels(options) => bench::labels::run(&options),
+            Subject::Ledger(options) => bench::ledger::run(&options),
             Subject::Md5(options) => bench::md5::run(&options),
         },
     };

@@ -15,6 +15,11 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Runs a region until SIGTERM, Ctrl-C, or (with `--with-parent`) the end of standard input.
 pub async fn run(arguments: Serve) -> anyhow::Result<()> {
     raise_file_limit();
+    if cfg!(feature = "unrecorded") {
+        eprintln!(
+            "fastness: this program RECORDS NOTHING: it was built to measure what recording costs, and for nothing else"
+        );
+    }
     let config = place::read_config(&arguments.config)?;
     config.check()?;
     let policy = config.load_policy()?;

@@ -254,11 +254,15 @@ impl Walk<'_> {
         self.below <= self.end
     }
 
-    /// Looks at entries until there are some that match, or the work allowed is done.
+    /// Looks at entries until there are some that match, or the work allowed is done. A page looks at one entry of each
+    /// ledger at least: else ledgers that have found something could use up what is allowed page after page, while one
+    /// that has found nothing never went on.
     fn fill(&mut self, source: &impl Source, searched: &Searched<'_>, allowed: &mut u64) -> Result<(), Fault> {
         let filter = searched.filter;
         let term = filter.attribute.as_ref().and_then(term_of);
-        while self.found.is_empty() && !self.is_over() && *allowed > 0 {
+        let mut is_first = true;
+        while self.found.is_empty() && !self.is_over() && (*allowed > 0 || is_first) {
+            is_first = false;
             let (from_ms, until_ms, below) = (filter.from_ms, filter.until_ms, self.below);
             let above = ((below - 1) - (below - 1) % SEGMENT_LEN).max(self.end);
             let search = LedgerSearch { term, from_ms, until_ms, above, below };

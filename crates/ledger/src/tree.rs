@@ -125,7 +125,7 @@ fn full_root<H: Hashes>(hashes: &H, start: u64, height: u32) -> Result<Hash, H::
     let mut row = hashes.hashes(u8::try_from(level).unwrap_or(u8::MAX), from, from + count)?;
     row.resize(usize::try_from(count).unwrap_or(usize::MAX), [0; 32]);
     while row.len() > 1 {
-        row = row.chunks(2).map(|pair| pair_hash(pair)).collect();
+        row = row.chunks(2).map(pair_hash).collect();
     }
     Ok(row.first().copied().unwrap_or_default())
 }

@@ -4,6 +4,7 @@
 mod figures;
 mod ground;
 pub mod labels;
+pub mod ledger;
 pub mod machine;
 pub mod md5;
 pub mod memory;

@@ -119,6 +119,7 @@ fn is_proof(name: &str, files: &[File]) -> bool {
             "bench scale",
             "bench memory",
             "bench labels",
+            "bench ledger",
             "bench md5",
         ]
         .iter()

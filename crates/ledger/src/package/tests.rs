@@ -27,7 +27,7 @@ fn keys() -> SigningKeys {
 fn package() -> Vec<String> {
     let row = |number: u64| {
         let each = Outcome::Each(vec![Outcome::Done(None), Outcome::Refused("request".into(), "NoSuchKey".into())]);
-        let outcome = if number % 3 == 0 { each } else { Outcome::Done(None) };
+        let outcome = if number.is_multiple_of(3) { each } else { Outcome::Done(None) };
         let bytes = Entry { outcome, time_ms: number as i64, ..entry() }.record(&[number as u8; 32]);
         let (commitment, content) = bytes.split_first_chunk().unwrap();
         (*commitment, Recorded::read(content).unwrap())

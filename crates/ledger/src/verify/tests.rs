@@ -2,6 +2,8 @@ use super::*;
 use crate::entry::tests::entry;
 
 type ChainRow = (u64, Hash, Vec<u8>);
+type ChangeChain = dyn Fn(&mut Vec<ChainRow>, &mut (u64, Hash));
+type Row = (u64, Hash, Option<Vec<u8>>);
 
 /// An entry of format 1, as older programs chained them.
 fn chained(number: u64) -> Vec<u8> {
@@ -27,7 +29,7 @@ fn chain(length: u64) -> (Vec<ChainRow>, (u64, Hash)) {
 #[test]
 fn each_kind_of_damage_to_an_old_chain_is_found_at_its_first_place() {
     let (rows, counters) = chain(10);
-    let check = |change: &dyn Fn(&mut Vec<ChainRow>, &mut (u64, Hash)), expected: Option<Finding>| {
+    let check = |change: &ChangeChain, expected: Option<Finding>| {
         let (mut rows, mut counters) = (rows.clone(), counters);
         change(&mut rows, &mut counters);
         let mut chain = Chain::default();
@@ -62,10 +64,10 @@ fn gaps_lengths_and_nonsense_are_found_in_a_ledger() {
         let (commitment, content) = bytes.split_first_chunk().unwrap();
         (number, *commitment, Some(content.to_vec()))
     };
-    let rows: Vec<(u64, Hash, Option<Vec<u8>>)> = (0..10).map(row).collect();
+    let rows: Vec<Row> = (0..10).map(row).collect();
     let label = fastness_label::Policy::us().lowest();
     let state = LedgerState { label, length: 10, packed: 0, dropped: 0, region_length: 0, frozen: None };
-    let check = |change: &dyn Fn(&mut Vec<(u64, Hash, Option<Vec<u8>>)>), expected: Option<Finding>| {
+    let check = |change: &dyn Fn(&mut Vec<Row>), expected: Option<Finding>| {
         let mut rows = rows.clone();
         change(&mut rows);
         let mut checker = Checker::default();
