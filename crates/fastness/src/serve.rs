@@ -35,7 +35,13 @@ pub async fn run(arguments: Serve) -> anyhow::Result<()> {
     }
     folder.publish_keys(&config.name)?;
     let keys = (folder.signing_keys()?, folder.witness_key(&config.name)?);
-    let keeper = LedgerKeeper::start(store.clone(), environment.clone(), keys, folder.witnessing(witnessed))?;
+    let keeper = LedgerKeeper::start(
+        store.clone(),
+        environment.clone(),
+        config.ledger.keep(),
+        keys,
+        folder.witnessing(witnessed),
+    )?;
     let scrubber = Scrubber::start(store.clone(), environment.clone(), config.scrub)?;
     let service = RegionService::at_domain(Gate::new(store, environment), config.domain.as_deref());
     let stop = stop_signal(arguments.with_parent)?;

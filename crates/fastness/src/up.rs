@@ -186,6 +186,7 @@ fn write_config(data: &Path, place: usize, port_base: u16) -> anyhow::Result<Pat
         labels: region.labels.iter().map(|label| (*label).to_owned()).collect(),
         erasure: fastness_region::ErasureConfig::default(),
         domain: None,
+        ledger: fastness_region::LedgerConfig::default(),
         scrub: fastness_region::ScrubConfig::default(),
         witnessed: place::below(place)
             .map(|below| WitnessedConfig {

@@ -38,6 +38,9 @@ pub struct RegionConfig {
     /// When deletion becomes final.
     #[serde(default)]
     pub erasure: ErasureConfig,
+    /// How long contents of the ledgers are kept. Default: for ever.
+    #[serde(default)]
+    pub ledger: LedgerConfig,
     /// How the region looks for damage by itself. Default: each partition once a week, at 4 MiB a second.
     #[serde(default)]
     pub scrub: ScrubConfig,
@@ -54,6 +57,23 @@ pub struct WitnessedConfig {
     pub region: String,
     /// Its file `ledger.keys`, brought here by hands that are trusted.
     pub keys: PathBuf,
+}
+
+/// How long the ledgers' contents are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LedgerConfig {
+    /// Days after which contents of entries are dropped, 4,096 entries at a time, when the last of them is older; what the
+    /// tree holds of them stays for ever. 0 keeps them for ever.
+    pub keep_days: u32,
+}
+
+impl LedgerConfig {
+    /// The time after which contents are dropped, if there is one.
+    #[must_use]
+    pub fn keep(&self) -> Option<std::time::Duration> {
+        (self.keep_days > 0).then(|| std::time::Duration::from_secs(u64::from(self.keep_days) * 86_400))
+    }
 }
 
 /// When deletion becomes final: until then, who has the disk and the root key can recover what was deleted.
@@ -217,6 +237,7 @@ mod tests {
             domain: None,
             erasure: ErasureConfig::default(),
             scrub: ScrubConfig::default(),
+            ledger: LedgerConfig::default(),
             witnessed: Vec::new(),
         }
     }

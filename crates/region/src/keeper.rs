@@ -10,7 +10,8 @@ use crate::witness::Witnessing;
 use fastness_gate::Environment;
 use fastness_label::Label;
 use fastness_ledger::{Entry, Keeper, Outcome, SigningKeys, VerifierKey, WitnessKey, digest};
-use fastness_store::{Fault, RESERVE_LEN, Store};
+use fastness_operation::Moment;
+use fastness_store::{Fault, RESERVE_LEN, SEGMENT_LEN, Store};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +47,7 @@ impl LedgerKeeper {
     pub fn start(
         store: Store,
         environment: Arc<dyn Environment>,
+        keep: Option<Duration>,
         (keys, witness_key): (SigningKeys, WitnessKey),
         witnessing: Witnessing,
     ) -> std::io::Result<Self> {
@@ -57,6 +59,7 @@ impl LedgerKeeper {
             witnessing,
             store,
             environment,
+            keep,
             runtime: Handle::current(),
             raised: BTreeSet::new(),
             latest_ms: i64::MIN,
@@ -93,6 +96,8 @@ struct Watch {
     witnessing: Witnessing,
     store: Store,
     environment: Arc<dyn Environment>,
+    /// How long contents are kept, if not for ever.
+    keep: Option<Duration>,
     runtime: Handle,
     /// Alarms that hold, each raised once.
     raised: BTreeSet<String>,
@@ -118,6 +123,9 @@ impl Watch {
             alarms.insert(format!("the outbox for witnesses: {error}"));
         }
         self.pack();
+        if let Err(fault) = runtime.block_on(self.drop_old()) {
+            tracing::error!(%fault, "contents whose time is over could not be dropped; the next step tries again");
+        }
         if let Ok(free) = self.store.free_bytes()
             && free < FREE_MIN
         {
@@ -158,6 +166,30 @@ impl Watch {
                 }
             }
         }
+    }
+
+    /// Drops contents whose time is over: of whole segments, from the oldest on.
+    async fn drop_old(&self) -> Result<(), Fault> {
+        let Some(keep) = self.keep else { return Ok(()) };
+        let keep_ms = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
+        for ledger in self.store.ledgers()? {
+            let moment = self.environment.moment(None);
+            let before_ms = moment.now_ms.saturating_sub(keep_ms);
+            let mut below = ledger.dropped;
+            while let Some((_, last_ms)) = self.store.segment_times(ledger.label, below)?
+                && last_ms < before_ms
+            {
+                below += SEGMENT_LEN;
+            }
+            if below > ledger.dropped {
+                let marking = self.store.policy().banner(ledger.label);
+                let record = move |from: u64, to: u64| {
+                    entry(&moment, marking, "DropContents", format!("from={from} to={} kept-ms={keep_ms}", to - 1))
+                };
+                self.store.drop_contents(ledger.label, below, record).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Says in a ledger that follows the chain of an earlier program how that chain ended: what signs the ledger signs
@@ -203,22 +235,27 @@ impl Watch {
     /// An entry by the region itself.
     async fn record(&self, label: Label, operation: &str, what: String) -> Result<(), Fault> {
         let moment = self.environment.moment(None);
-        let entry = Entry {
-            time_ms: moment.now_ms,
-            request: [0; 8],
-            service: "fastness".to_owned(),
-            operation: operation.to_owned(),
-            principal: "region".to_owned(),
-            account: String::new(),
-            key: String::new(),
-            label: self.store.policy().banner(label),
-            nationality: String::new(),
-            duty: String::new(),
-            agent: String::new(),
-            resources: Vec::new(),
-            outcome: Outcome::Done(Some(what)),
-            source: String::new(),
-        };
-        self.store.record(label, entry.record(&moment.seed)).await
+        self.store.record(label, entry(&moment, self.store.policy().banner(label), operation, what)).await
     }
+}
+
+/// What an entry by the region itself is in the ledger.
+fn entry(moment: &Moment, label: String, operation: &str, what: String) -> Vec<u8> {
+    Entry {
+        time_ms: moment.now_ms,
+        request: [0; 8],
+        service: "fastness".to_owned(),
+        operation: operation.to_owned(),
+        principal: "region".to_owned(),
+        account: String::new(),
+        key: String::new(),
+        label,
+        nationality: String::new(),
+        duty: String::new(),
+        agent: String::new(),
+        resources: Vec::new(),
+        outcome: Outcome::Done(Some(what)),
+        source: String::new(),
+    }
+    .record(&moment.seed)
 }

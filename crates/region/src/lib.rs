@@ -11,7 +11,7 @@ mod signal;
 mod tracked;
 mod witness;
 
-pub use config::{ConfigError, ErasureConfig, RegionConfig, WitnessedConfig};
+pub use config::{ConfigError, ErasureConfig, LedgerConfig, RegionConfig, WitnessedConfig};
 pub use folder::{CheckStep, Cosigned, KEYS_FILE, OperatorKey, RegionError, RegionFolder, try_lock_patiently};
 pub use keeper::LedgerKeeper;
 pub use lifecycle::LifecycleClock;

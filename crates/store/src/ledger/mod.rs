@@ -155,6 +155,20 @@ impl Store {
         Ok(LedgerState::new(label, &self.partition(label)?.read()?.state()?))
     }
 
+    /// The first and the last time, milliseconds since 1970, of the entries of the segment that an entry lies in; nothing if
+    /// it is not packed.
+    ///
+    /// # Errors
+    /// A failure.
+    pub fn segment_times(&self, label: Label, number: u64) -> Result<Option<(i64, i64)>, Fault> {
+        let partition = self.partition(label)?;
+        if number >= partition.read()?.state()?.ledger.packed {
+            return Ok(None);
+        }
+        let record = segment(&partition, number - number % SEGMENT_LEN)?;
+        Ok(Some((record.first_ms, record.last_ms)))
+    }
+
     /// Hashes of a tree that were kept, from an index to before another, as far as they are there without a gap.
     ///
     /// # Errors
