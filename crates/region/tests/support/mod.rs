@@ -9,7 +9,7 @@ use fastness_identity::directory::{self as rules, AccessKey};
 use fastness_identity::signature::sign::{SignPayload, Signer};
 use fastness_identity::{DirectoryChange, DirectoryError, RegionLabels};
 use fastness_label::{Label, Policy};
-use fastness_ledger::{Keeper, VerifierKey, WitnessKey, region_keys, witness_key};
+use fastness_ledger::{Keeper, SigningKeys, VerifierKey, WitnessKey, region_keys, witness_key};
 use fastness_operation::{AccessKeyId, AccountName, AccountNumber, Moment, UserName};
 use fastness_region::RegionService;
 use fastness_store::disk::MemoryDisk;
@@ -406,6 +406,12 @@ impl House {
     /// The key with which the region cosigns.
     pub fn witness_key(&self) -> WitnessKey {
         witness_key(&RootKey::from_bytes(&self.root), &self.store.setup().name).unwrap()
+    }
+
+    /// The keys that a region's own keeper signs with.
+    pub fn keeper_keys(&self) -> (SigningKeys, WitnessKey) {
+        let root = RootKey::from_bytes(&self.root);
+        (region_keys(&root).unwrap(), witness_key(&root, REGION).unwrap())
     }
 
     /// The public keys with which the region's logs are checked.

@@ -9,6 +9,8 @@ mod independent;
 #[cfg(test)]
 mod insider;
 #[cfg(test)]
+mod keeping;
+#[cfg(test)]
 #[expect(dead_code, reason = "other tests use more of it")]
 #[path = "../support/mod.rs"]
 mod support;
