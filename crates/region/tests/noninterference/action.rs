@@ -218,6 +218,8 @@ pub enum Action {
     CreateAccount(usize),
     ListAccounts,
     Lookup(Lookup),
+    /// The same with proofs, after everything so far was signed.
+    Disclose(Lookup),
     /// The next page of an earlier lookup of this session.
     NextEvents(usize),
     Unoffered(usize),
@@ -659,6 +661,7 @@ impl Action {
             Self::CreateAccount(number) => Ask::own("CreateAccount", &json!({ "name": format!("new-{number}") })),
             Self::ListAccounts => Ask::own("ListAccounts", &json!({})),
             Self::Lookup(lookup) => Ask::trail("LookupEvents", &lookup.body(memory, cast)),
+            Self::Disclose(lookup) => Ask::trail("DiscloseEvents", &lookup.disclosed(memory, cast)),
             Self::NextEvents(number) => Ask::trail("LookupEvents", &lookup::next(memory, *number)),
             _ => iam(&[("Action", "MakeCoffee")]),
         }

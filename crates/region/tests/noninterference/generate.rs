@@ -222,7 +222,10 @@ impl Draw {
             Role::Officer => self.office(),
             Role::Auditor if self.chance(10) => self.own_affairs(),
             Role::Auditor if self.chance(15) => Action::NextEvents(self.number()),
-            Role::Auditor => Action::Lookup(self.lookup()),
+            Role::Auditor => match self.lookup() {
+                wide @ Lookup { limit: Some(50), .. } => Action::Disclose(wide),
+                lookup => Action::Lookup(lookup),
+            },
             Role::Operator => match self.rng.random_range(0..5) {
                 4 => Action::AddOfficer(self.number()),
                 0 => Action::CreateAccount(self.rng.random_range(0..2)),

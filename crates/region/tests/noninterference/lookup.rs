@@ -73,6 +73,28 @@ impl Lookup {
     }
 }
 
+impl Lookup {
+    /// The body of a disclosure of what it finds.
+    pub fn disclosed(&self, memory: &Memory, cast: &Cast) -> Value {
+        let mut body = self.body(memory, cast);
+        body["HideFields"] = json!(["key", "source"]);
+        body
+    }
+}
+
+/// A disclosure without its ML-DSA-65 signatures: whoever makes one chooses it at random (FIPS 204, section 3.4). The
+/// other signature on the same text stays.
+pub fn without_chance(body: &[u8]) -> Option<Vec<u8>> {
+    let mut page: Value = serde_json::from_slice(body).ok()?;
+    for signed in page.get_mut("Checkpoints")?.as_array_mut()? {
+        let note = signed.get("checkpoint")?.as_str()?;
+        assert_eq!(note.lines().count(), 6, "a text of three lines, an empty one, two signatures");
+        let kept: String = note.split_inclusive('\n').take(5).collect();
+        signed["checkpoint"] = json!(kept);
+    }
+    serde_json::to_vec(&page).ok()
+}
+
 /// The body that goes on where an earlier lookup of this session ended.
 pub fn next(memory: &Memory, number: usize) -> Value {
     let nothing = || (json!({}), "bm90aGluZw".to_owned());

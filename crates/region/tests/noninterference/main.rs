@@ -1,7 +1,8 @@
 //! Noninterference (DESIGN.md section 1), over the whole HTTP service: for every observer's label, a random history
 //! with the operations of all sessions purged whose label the observer's does not dominate gives every session at or
 //! below the observer the same answers, byte for byte: status, headers, bodies. Nothing is masked, because clocks and
-//! chance come from the access key and the number of its request alone.
+//! chance come from the access key and the number of its request alone; but for one thing: of the two signatures on a
+//! checkpoint the ML-DSA-65 one is left out, which is random by its standard.
 
 #![expect(
     clippy::unwrap_used,

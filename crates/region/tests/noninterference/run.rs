@@ -2,8 +2,10 @@
 
 use crate::action::Action;
 use crate::generate::Step;
+use crate::lookup::without_chance;
 use crate::session::{Memory, OBSERVERS, SESSIONS, key_of, pick};
 use crate::support::{Answer, House, Key, Template};
+use fastness_ledger::Keeper;
 use std::collections::BTreeMap;
 
 /// What was seen, added up.
@@ -61,12 +63,15 @@ pub fn may_know(template: &Template, observer: &str, session: usize) -> bool {
 struct Play<'a> {
     template: &'a Template,
     house: House,
+    keeper: Keeper,
     memories: Vec<Memory>,
 }
 
 impl<'a> Play<'a> {
     fn begin(template: &'a Template) -> Self {
-        Self { template, house: template.open(), memories: vec![Memory::default(); SESSIONS.len()] }
+        let house = template.open();
+        let keeper = house.keeper();
+        Self { template, house, keeper, memories: vec![Memory::default(); SESSIONS.len()] }
     }
 
     /// Officers tell each other of spills: those of one label, and those below the one at the ceiling. Whoever is
@@ -89,9 +94,14 @@ impl<'a> Play<'a> {
             // A label that the region does not hold has no partition.
             return self.house.expire(label, *days).await;
         }
-        if matches!(step.action, Action::Lookup(_) | Action::NextEvents(_)) {
+        if matches!(step.action, Action::Lookup(_) | Action::NextEvents(_) | Action::Disclose(_)) {
             // A read's entry follows within 100 ms. When exactly is timing, and told of in SECURITY.md.
             self.house.store.flush().await.unwrap();
+        }
+        if matches!(step.action, Action::Disclose(_)) {
+            // When the region signs is timing, too.
+            let signed = self.keeper.step().await;
+            assert_eq!(signed.alarms, [], "a history raises no alarm");
         }
         let rendered = step.action.render(&self.memories[step.session], &self.template.cast);
         let mut key = key_of(step.session, &self.template.cast, &self.memories);
@@ -101,7 +111,12 @@ impl<'a> Play<'a> {
             _ => {}
         }
         let key = (!matches!(step.action, Action::Anonymous(_))).then_some(&key);
-        let answer = self.house.send(key, &rendered.ask).await;
+        let mut answer = self.house.send(key, &rendered.ask).await;
+        if let Action::Disclose(_) = &step.action
+            && let Some(body) = without_chance(&answer.body)
+        {
+            answer.body = body.into();
+        }
         let memory = &mut self.memories[step.session];
         memory.learn(&answer, &rendered.bucket, &rendered.key);
         self.share(step.session);
