@@ -9,6 +9,7 @@ mod chunked;
 mod config;
 mod corpus;
 mod damaged;
+mod disclosed;
 mod form;
 mod house;
 mod labels;
@@ -54,6 +55,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "damaged", run: damaged::run, seeds: seeds::damaged, words: &[], len_max: 256 },
     Target { name: "ledger", run: ledger::run, seeds: seeds::ledger, words: &[], len_max: 1024 },
     Target { name: "witness", run: witness::run, seeds: witness::seeds, words: witness::WORDS, len_max: 2048 },
+    Target { name: "disclosed", run: disclosed::run, seeds: disclosed::seeds, words: disclosed::WORDS, len_max: 512 },
     Target { name: "config", run: config::run, seeds: seeds::config, words: seeds::CONFIG_WORDS, len_max: 2048 },
 ];
 

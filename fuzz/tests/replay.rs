@@ -39,4 +39,6 @@ macro_rules! targets {
     };
 }
 
-targets! { signature chunked s3_request iam_request trail xml form marking policy sealed damaged ledger witness config }
+targets! {
+    signature chunked s3_request iam_request trail xml form marking policy sealed damaged ledger witness disclosed config
+}
