@@ -36,7 +36,7 @@ PEOPLE = {
     "topsecret-tk": "TOP SECRET//TK",
 }
 OFFICES = [f"{r}-{o}" for r in REGIONS for o in ("admin", "officer")]
-START_LIMIT = float(os.environ.get("FASTNESS_START_LIMIT", "60"))
+START_LIMIT = float(os.environ.get("FASTNESS_START_LIMIT", "180"))
 
 # Nothing of the machine's own AWS set-up gets in, and nobody is asked for credentials over the network.
 for name in [n for n in os.environ if n.startswith("AWS_")]:
