@@ -150,7 +150,7 @@ async fn every_request_is_one_entry_in_the_right_ledger() {
     let template = Template::make().await;
     let house = template.open();
     let count = || LABELS.map(|label| rows(&template, &house, label).len());
-    let (mut before, mut quickest) = (count(), Duration::MAX);
+    let (mut before, mut waits) = (count(), Vec::new());
     for Case { key, ask, status, expected: (label, operation, refusal), at_once } in
         of_s3().into_iter().chain(of_others())
     {
@@ -172,7 +172,7 @@ async fn every_request_is_one_entry_in_the_right_ledger() {
             };
             let noted = tokio::time::timeout(Duration::from_secs(60), noted).await;
             assert!(noted.is_ok(), "{ask:?}: the ledger at {label} has no entry");
-            quickest = quickest.min(answered.elapsed());
+            waits.push(answered.elapsed());
             // Whatever else is on its way is there now, too.
             house.store.flush().await.unwrap();
         }
@@ -188,8 +188,10 @@ async fn every_request_is_one_entry_in_the_right_ledger() {
         assert_eq!((entry.label.as_str(), shown), (label, Some(request.as_str())), "{ask:?}");
         before = after;
     }
-    // One by one this would say how busy the machine is with other things.
-    assert!(quickest <= Duration::from_millis(100), "no read's entry followed within 100 ms: {quickest:?}");
+    // One that waits longer says how busy the machine is with other things; half of them say how long it takes.
+    waits.sort();
+    let median = waits[waits.len() / 2];
+    assert!(median <= Duration::from_millis(100), "reads' entries do not follow within 100 ms: {waits:?}");
     for report in verify(&house.store, |_| ()).unwrap() {
         assert_eq!(report.finding, None, "{report:?}");
     }
