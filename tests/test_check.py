@@ -179,7 +179,7 @@ def test_the_scrubber_finds_a_flipped_bit(tmp_path):
         s3 = client("s3", *key)
         make_bucket(s3, "cold")
         put(s3, "cold", "value", random.Random(1).randbytes(500_000))
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not (found := list((tmp_path / "data").glob("partitions/*/blobs/*/*"))):
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -193,7 +193,7 @@ def test_the_scrubber_finds_a_flipped_bit(tmp_path):
             s3.get_object(Bucket="cold", Key="value")["Body"].read()
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
     done = check(tmp_path / "data")
     assert done.returncode == 1 and "key `value`" in done.stdout, done.stdout + done.stderr
     assert Path(found[0]).exists()

@@ -98,6 +98,10 @@ def test_kill_9_under_load(new_cloud):
         for i, w in enumerate(writers):
             w.begin(cloud, n * 100 + i)
         time.sleep(SECONDS * rng.uniform(0.5, 1.5))
+        # On a slow machine longer, so that the round means something.
+        deadline = time.monotonic() + 60
+        while counts["acknowledged"] <= (n + 1) * 20 and time.monotonic() < deadline and all(w.is_alive() for w in writers):
+            time.sleep(0.01)
         cloud.kill()
         for w in writers:
             w.halt.set()

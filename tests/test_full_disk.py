@@ -133,7 +133,7 @@ def test_not_one_byte_left(small_disk, cloud, name):
         assert_full(answer)
 
     grow(small_disk)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while wire.request("PUT", f"/{name}/again", body=b"room").status != 200:
         assert time.monotonic() < deadline, "there is room again, and it does not work again"
         time.sleep(0.2)
@@ -172,8 +172,8 @@ def test_up_on_a_full_disk(small_disk, new_cloud):
     cloud = new_cloud(small_disk / "data")
     cloud.log = Path(tempfile.mkstemp(prefix="fastness-", suffix=".log")[1])
     ready = cloud.launch()
-    assert ready.wait(60) and "ready" not in cloud.stdout
-    assert cloud.process.wait(30) != 0
+    assert ready.wait(180) and "ready" not in cloud.stdout
+    assert cloud.process.wait(60) != 0
     cloud.process = None
     text = cloud.errors()
     assert text.strip() and "panicked" not in text, text

@@ -133,9 +133,9 @@ def test_governance_yields_to_who_asks(s3, locked):
 
 
 def test_compliance_yields_to_nobody_until_its_time(s3, locked):
-    until = now() + datetime.timedelta(seconds=8)
+    until = now() + datetime.timedelta(seconds=20)
     version = put(s3, locked, "k", b"x", ObjectLockMode="COMPLIANCE", ObjectLockRetainUntilDate=until)["VersionId"]
-    for weaker in (("COMPLIANCE", until - datetime.timedelta(seconds=3)), ("GOVERNANCE", until + DAY), (None, None)):
+    for weaker in (("COMPLIANCE", until - datetime.timedelta(seconds=5)), ("GOVERNANCE", until + DAY), (None, None)):
         for bypass in ({}, {"BypassGovernanceRetention": True}):
             with denied():
                 retain(s3, locked, *weaker, **bypass)

@@ -32,7 +32,7 @@ def region(tmp_path):
     assert process.stdout.readline() == "ready\n"
     yield config, port, process
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
     done = subprocess.run([binary(), "audit", "verify", tmp_path / "data", "--policy-file", "/dev/null"], capture_output=True)
     assert done.returncode != 0, "a policy that is none is refused"
     (tmp_path / "data" / "region.toml").write_text(config.read_text())
@@ -76,5 +76,5 @@ def test_serve_says_where_the_root_key_lies(region):
 def test_serve_listens_on_no_other_address(tmp_path):
     config = tmp_path / "region.toml"
     config.write_text(CONFIG.format(data=tmp_path / "data", port=1).replace("127.0.0.1", "0.0.0.0"))
-    done = subprocess.run([binary(), "serve", "--config", config], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([binary(), "serve", "--config", config], capture_output=True, text=True, timeout=120)
     assert done.returncode != 0 and "loopback" in done.stderr and not (tmp_path / "data").exists()

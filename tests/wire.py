@@ -9,6 +9,7 @@ import datetime
 import hashlib
 import hmac
 import http.client
+import time
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
@@ -123,6 +124,7 @@ class Wire:
         self.access, self.secret, self.region, self.service = access, secret, region, service
         self.timeout = timeout
         self.connection = None
+        self.used = 0.0
 
     def signature(self, **changes):
         values = dict(access=self.access, secret=self.secret, region=self.region, service=self.service)
@@ -135,6 +137,9 @@ class Wire:
 
     def send(self, method, target, headers, body=b"", length=None):
         """Sends exactly this; answers what came back."""
+        # The server ends a connection on which nothing comes for half a minute.
+        if time.monotonic() - self.used > 20:
+            self.close()
         if self.connection is None:
             self.connection = http.client.HTTPConnection(self.netloc, timeout=self.timeout)
         c = self.connection
@@ -159,6 +164,7 @@ class Wire:
             answer = Answer(r.status, r.getheaders(), r.read())
             if r.will_close:
                 self.close()
+            self.used = time.monotonic()
             return answer
         except BaseException:
             self.close()

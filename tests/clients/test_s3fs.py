@@ -39,9 +39,9 @@ def mount(cloud, tmp_path):
         folder = tmp_path / f"{bucket}-{profile}"
         folder.mkdir()
         options = f"passwd_file={secrets},url={p['endpoint_url']},endpoint={p['region']},use_path_request_style,multipart_size=5,retries=1"
-        run("s3fs", bucket, folder, "-o", options, timeout=60)
+        run("s3fs", bucket, folder, "-o", options, timeout=120)
         mounted.append(folder)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not folder.is_mount():
             assert time.monotonic() < deadline, "s3fs said that it had mounted the bucket, and did not"
             time.sleep(0.05)

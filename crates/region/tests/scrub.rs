@@ -115,7 +115,7 @@ async fn what_changes_while_it_is_read_is_not_damaged() {
     let (store, label) = (house.store.clone(), template.label(S));
     let scrubbing = tokio::task::spawn_blocking(move || {
         let (begin, mut watch, mut passes) = (Instant::now(), Watch::default(), 0);
-        while begin.elapsed() < Duration::from_secs(2) || passes < 3 {
+        while begin.elapsed() < Duration::from_secs(2) || passes < 3 || watch.bytes <= 100_000 {
             store.scrub(label, &mut watch).unwrap();
             passes += 1;
         }
@@ -142,12 +142,24 @@ async fn a_scrub_keeps_to_its_rate_and_ends_with_the_region() {
     let house = template.open_on(&template.disk(), Arc::new(Counted::default())).unwrap();
     put(&house, &template, "ana SECRET", "/bucket", 0).await;
     put(&house, &template, "ana SECRET", "/bucket/large", 3_000_000).await;
-    let config = ScrubConfig { every_s: 1, bytes_per_s: 1_000_000 };
-    let scrubber = Scrubber::start(house.store.clone(), Arc::new(Counted::default()), config).unwrap();
-    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    let start = |bytes_per_s| {
+        let config = ScrubConfig { every_s: 1, bytes_per_s };
+        Scrubber::start(house.store.clone(), Arc::new(Counted::default()), config).unwrap()
+    };
+    let begin = Instant::now();
+    let scrubber = start(1_000_000);
+    while scrubs(&house, &template, S).is_empty() {
+        assert!(begin.elapsed() < Duration::from_secs(120), "no pass comes to its end");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     // Begun after a second; three megabytes take three, less the second that it may be ahead.
-    assert_eq!(scrubs(&house, &template, S), []);
+    assert!(begin.elapsed() >= Duration::from_secs(3), "it is faster than its rate: {:?}", begin.elapsed());
+    drop(scrubber);
+
+    // Begun after a second, and asleep for more than a minute after the first half megabyte.
+    let scrubber = start(5_000);
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
     let begin = Instant::now();
     drop(scrubber);
-    assert!(begin.elapsed() < Duration::from_secs(2), "a sleeping scrubber is woken");
+    assert!(begin.elapsed() < Duration::from_secs(30), "a sleeping scrubber is woken");
 }

@@ -209,8 +209,8 @@ mod tests {
                       mkdir -p \"$3/aws\"; echo noise\n\
                       printf '[secret-analyst]\\naws_access_key_id = A\\naws_secret_access_key = B\\n' > \"$3/aws/credentials\"\n\
                       echo ready; exec sleep 60";
-        let (server, id) = start(script, 20_400).unwrap();
-        assert_eq!((server.access_key.as_str(), server.endpoint.as_str()), ("A", "http://127.0.0.1:20402"));
+        let (server, id) = start(script, 18_400).unwrap();
+        assert_eq!((server.access_key.as_str(), server.endpoint.as_str()), ("A", "http://127.0.0.1:18402"));
         let description = server.finish().unwrap();
         assert_eq!((description.version.as_str(), description.end.processes), ("fastness 0", 1));
         assert!(!Path::new(&format!("/proc/{id}")).exists(), "the server still runs");
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_server_that_ends_early_is_an_error_with_its_log() {
-        let error = start("echo the disk is full >&2; exit 3", 20_500).map(|_| ()).unwrap_err();
+        let error = start("echo the disk is full >&2; exit 3", 18_500).map(|_| ()).unwrap_err();
         assert!(format!("{error:#}").contains("the disk is full"), "{error:#}");
     }
 }

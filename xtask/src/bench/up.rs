@@ -255,7 +255,7 @@ mod tests {
     fn a_region_is_found_among_the_processes_and_ends_with_them() {
         // As with the real one, `ready` means that its regions are: before that, a child may still bear our line.
         let (folder, program) = script("sh -c 'echo ready; sleep 60; true' serve us-iso-east-1 & wait");
-        let up = Up::start(&program, &folder.path().join("data"), 20_600).unwrap();
+        let up = Up::start(&program, &folder.path().join("data"), 18_600).unwrap();
         let region = up.region(Region::TopSecret).unwrap();
         assert_ne!(region, up.process.id());
         assert!(up.region(Region::Secret).is_err() && runs(region));
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn a_stop_is_waited_for() {
         let (folder, program) = script("trap 'sleep 0.2; exit 0' TERM; echo ready; while :; do sleep 0.02; done");
-        let up = Up::start(&program, &folder.path().join("data"), 20_610).unwrap();
+        let up = Up::start(&program, &folder.path().join("data"), 18_610).unwrap();
         let id = up.process.id();
         assert!(up.stop().unwrap() >= 200);
         assert!(!runs(id));
