@@ -46,7 +46,8 @@ pub async fn run(arguments: Serve) -> anyhow::Result<()> {
         folder.witnessing(witnessed),
     )?;
     let scrubber = Scrubber::start(store.clone(), environment.clone(), config.scrub)?;
-    let service = RegionService::at_domain(Gate::new(store, environment), config.domain.as_deref());
+    let gate = Gate::new(store, environment).with_reads(config.ledger.reads.into());
+    let service = RegionService::at_domain(gate, config.domain.as_deref());
     let stop = stop_signal(arguments.with_parent)?;
     let upkeep = tokio::spawn(service.clone().keep_up(config.erase_within()));
     let clock = LifecycleClock {

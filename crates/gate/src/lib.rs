@@ -35,7 +35,7 @@ use fastness_decide::{Preflight, admit, bucket_names, decide};
 use fastness_label::Label;
 use fastness_operation::configuration::CorsRules;
 use fastness_operation::{BucketName, Operation};
-use fastness_store::Store;
+use fastness_store::{Fault, Store};
 use record::Draft;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -49,6 +49,17 @@ pub struct Gate {
     opened: Arc<opened::OpenedLately>,
     banners: Arc<RwLock<HashMap<Label, Arc<str>>>>,
     lookups: Arc<lookup::LookupTurns>,
+    reads: Reads,
+}
+
+/// When a read is in the ledger (DESIGN.md section 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reads {
+    /// Within 100 ms.
+    #[default]
+    Soon,
+    /// Durably, before it is answered.
+    BeforeAnswer,
 }
 
 impl Gate {
@@ -56,7 +67,21 @@ impl Gate {
     #[must_use]
     pub fn new(store: Store, environment: Arc<dyn Environment>) -> Self {
         let region = store.setup().name.into();
-        Self { store, region, environment, opened: Arc::default(), banners: Arc::default(), lookups: Arc::default() }
+        Self {
+            store,
+            region,
+            environment,
+            opened: Arc::default(),
+            banners: Arc::default(),
+            lookups: Arc::default(),
+            reads: Reads::Soon,
+        }
+    }
+
+    /// The same gate with another rule for when reads are recorded.
+    #[must_use]
+    pub fn with_reads(self, reads: Reads) -> Self {
+        Self { reads, ..self }
     }
 
     /// The region's name.
@@ -122,7 +147,7 @@ impl Gate {
         // Perform. A write commits together with its entry; what it refuses in its turn is recorded there too.
         match self.perform(session, &permit, payload, &draft).await {
             Ok(answer) if draft.is_recorded() => Ok(answer),
-            Ok(answer) => match self.store.note(draft.label(), draft.done(None)).await {
+            Ok(answer) => match self.record_read(&draft).await {
                 Ok(()) => Ok(answer),
                 Err(fault) => Err(self.refuse(draft, record::refusal(fault)).await),
             },
@@ -155,6 +180,13 @@ impl Gate {
         let entry = draft.refused(Reason::Request, code);
         if let Err(fault) = self.store.record(draft.label(), entry).await {
             tracing::error!(%fault, "a refusal could not be recorded");
+        }
+    }
+
+    async fn record_read(&self, draft: &Draft) -> Result<(), Fault> {
+        match self.reads {
+            Reads::Soon => self.store.note(draft.label(), draft.done(None)).await,
+            Reads::BeforeAnswer => self.store.record(draft.label(), draft.done(None)).await,
         }
     }
 

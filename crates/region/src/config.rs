@@ -2,6 +2,7 @@
 
 use crate::ScrubConfig;
 use crate::witness::WitnessedRegion;
+use fastness_gate::Reads;
 use fastness_label::Policy;
 use fastness_ledger::{KeyKind, read_keys, region_keys_name};
 use fastness_store::RegionSetup;
@@ -38,7 +39,7 @@ pub struct RegionConfig {
     /// When deletion becomes final.
     #[serde(default)]
     pub erasure: ErasureConfig,
-    /// How long contents of the ledgers are kept. Default: for ever.
+    /// How the ledgers are kept. Default: contents for ever; reads are recorded within 100 ms.
     #[serde(default)]
     pub ledger: LedgerConfig,
     /// How the region looks for damage by itself. Default: each partition once a week, at 4 MiB a second.
@@ -59,13 +60,35 @@ pub struct WitnessedConfig {
     pub keys: PathBuf,
 }
 
-/// How long the ledgers' contents are kept.
+/// How the ledgers are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LedgerConfig {
     /// Days after which contents of entries are dropped, 4,096 entries at a time, when the last of them is older; what the
     /// tree holds of them stays for ever. 0 keeps them for ever.
     pub keep_days: u32,
+    /// When reads are in the ledger: `soon` (within 100 ms) or `before-answer`.
+    pub reads: ReadsConfig,
+}
+
+/// When reads are in the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReadsConfig {
+    /// Within 100 ms: a crash can lose the records of the last ones.
+    #[default]
+    Soon,
+    /// Durably, before they are answered: each waits for the disk as a write does.
+    BeforeAnswer,
+}
+
+impl From<ReadsConfig> for Reads {
+    fn from(reads: ReadsConfig) -> Self {
+        match reads {
+            ReadsConfig::Soon => Self::Soon,
+            ReadsConfig::BeforeAnswer => Self::BeforeAnswer,
+        }
+    }
 }
 
 impl LedgerConfig {

@@ -11,7 +11,7 @@ mod signal;
 mod tracked;
 mod witness;
 
-pub use config::{ConfigError, ErasureConfig, LedgerConfig, RegionConfig, WitnessedConfig};
+pub use config::{ConfigError, ErasureConfig, LedgerConfig, ReadsConfig, RegionConfig, WitnessedConfig};
 pub use folder::{CheckStep, Cosigned, KEYS_FILE, OperatorKey, RegionError, RegionFolder, try_lock_patiently};
 pub use keeper::LedgerKeeper;
 pub use lifecycle::LifecycleClock;
@@ -21,7 +21,7 @@ pub use service::{HEALTH_PATH, RegionService};
 pub use witness::{Carrier, Inbox, Outbox, WitnessedRegion, Witnessing, cosigned, inbox_folder, outbox_folder};
 
 // What the program needs of the crates below, so that it depends on this one alone.
-pub use fastness_gate::{Environment, Gate, SystemEnvironment};
+pub use fastness_gate::{Environment, Gate, Reads, SystemEnvironment};
 pub use fastness_identity::signature::sign;
 pub use fastness_label::{Label, Marking, MarkingError, Policy};
 pub use fastness_ledger::{

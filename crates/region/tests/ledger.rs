@@ -11,6 +11,7 @@
 #[expect(dead_code, reason = "the histories use more of it")]
 mod support;
 
+use fastness_gate::Reads;
 use fastness_ledger::{Entry, Outcome, verify};
 use http::Method;
 use std::time::{Duration, Instant};
@@ -212,6 +213,20 @@ async fn every_request_is_one_entry_in_the_right_ledger() {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect()
+}
+
+#[tokio::test]
+async fn a_read_is_recorded_before_its_answer_where_that_is_configured() {
+    let template = Template::make().await;
+    let house = template.open_recording(Reads::BeforeAnswer);
+    let key = Some(&template.cast[LOW]);
+    house.send(key, &put("/bucket", "")).await;
+    house.send(key, &put("/bucket/key", "low")).await;
+    for ask in [get("/bucket/key"), get("/bucket?list-type=2"), Ask::s3(Method::HEAD, "/bucket/key")] {
+        let before = rows(&template, &house, U).len();
+        assert_eq!(house.send(key, &ask).await.status, 200);
+        assert_eq!(rows(&template, &house, U).len(), before + 1, "{ask:?}");
+    }
 }
 
 #[tokio::test]

@@ -27,6 +27,9 @@ use tokio::sync::oneshot;
 /// Work that may wait for a partition's writer; beyond it, callers are told to slow down.
 pub const QUEUE_LEN_MAX: usize = 4096;
 
+/// Records of reads that wait for a commit, or are in one; beyond it, reads are refused.
+pub const NOTES_LEN_MAX: usize = 2 * QUEUE_LEN_MAX;
+
 /// Jobs that share one commit at most.
 pub const BATCH_LEN_MAX: usize = 256;
 
@@ -101,6 +104,8 @@ impl fmt::Debug for Partition {
 #[derive(Default)]
 struct Notes {
     entries: Vec<Vec<u8>>,
+    /// Those that the writer has taken: they come back if they are not committed, and have their room meanwhile.
+    committing: usize,
     /// Whether the writer knows that there are some: it is woken once for all that come while it waits.
     announced: bool,
 }
@@ -293,7 +298,7 @@ impl Partition {
                     return Err(Fault::Failed("the region is stopping".to_owned()));
                 }
                 let mut notes = self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner);
-                if notes.entries.len() < QUEUE_LEN_MAX {
+                if notes.entries.len() + notes.committing < NOTES_LEN_MAX {
                     notes.entries.extend(entry.take());
                 }
                 !std::mem::replace(&mut notes.announced, true)
@@ -365,6 +370,10 @@ impl Partition {
         // The last chance of what an earlier batch could not record.
         let forgettable = self.tidying.forgettable(self.disk.as_ref(), true);
         self.commit_batch(Vec::new(), forgettable);
+        let lost = self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner).entries.len();
+        if lost > 0 {
+            tracing::error!(label = ?self.label, lost, "the region ends, and the disk did not take these records of reads");
+        }
         self.checkpoint();
     }
 
@@ -453,15 +462,14 @@ impl Partition {
         let notes = {
             let mut notes = self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner);
             notes.announced = false;
+            notes.committing = notes.entries.len();
             std::mem::take(&mut notes.entries)
         };
         if works.is_empty() && notes.is_empty() && forgettable.is_empty() {
             return Ok(Aftermath::default());
         }
         let committed = self.commit(works, &notes, forgettable, done);
-        if committed.is_err() {
-            self.keep(notes);
-        }
+        self.keep(if committed.is_err() { notes } else { Vec::new() });
         committed
     }
 
@@ -471,16 +479,13 @@ impl Partition {
         self.ahead.load(Ordering::Relaxed)
     }
 
-    /// Keeps the records of reads that were not committed, before those that came since.
+    /// Keeps the records of reads that were not committed, before those that came since. None is given up: when there is
+    /// no room for more, reads are refused.
     fn keep(&self, mut entries: Vec<Vec<u8>>) {
         let mut notes = self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner);
         entries.append(&mut notes.entries);
-        let lost = entries.len().saturating_sub(QUEUE_LEN_MAX);
-        if lost > 0 {
-            tracing::error!(label = ?self.label, lost, "records of reads are lost: the disk refuses them");
-            entries.drain(..lost);
-        }
         notes.entries = entries;
+        notes.committing = 0;
     }
 
     fn commit(

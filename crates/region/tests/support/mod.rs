@@ -4,7 +4,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use fastness_gate::{Environment, Gate};
+use fastness_gate::{Environment, Gate, Reads};
 use fastness_identity::directory::{self as rules, AccessKey};
 use fastness_identity::signature::sign::{SignPayload, Signer};
 use fastness_identity::{DirectoryChange, DirectoryError, RegionLabels};
@@ -158,11 +158,17 @@ impl Template {
 
     /// A copy of the region, open.
     pub fn open(&self) -> House {
+        self.open_recording(Reads::Soon)
+    }
+
+    /// The same with a rule for when reads are recorded.
+    pub fn open_recording(&self, reads: Reads) -> House {
         // A copy of a disk that never fails: everything on it counts as synced.
         let disk = Arc::new(self.disk.crash(0));
         let root = RootKey::from_bytes(&self.root);
         let store = Store::open(disk, root, self.policy.clone()).unwrap();
-        let service = RegionService::new(Gate::new(store.clone(), Arc::new(Counted::default())));
+        let gate = Gate::new(store.clone(), Arc::new(Counted::default())).with_reads(reads);
+        let service = RegionService::new(gate);
         House { service, store, root: self.root }
     }
 

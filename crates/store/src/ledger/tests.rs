@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 mod checked;
+mod notes;
 
 fn label() -> Label {
     Policy::us().lowest()
