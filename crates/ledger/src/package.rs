@@ -263,34 +263,22 @@ pub struct PackageReport {
     pub withheld_fields: u64,
 }
 
-/// How a package's checkpoints compare with one from elsewhere.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PackageCompared {
-    /// One is of the same log, over as many entries, and has the same root.
-    Same,
-    /// One is of the same log, over as many entries, and has another root: one of the two is of a fork.
-    Forked,
-    /// None can be compared with it; why, in words.
-    Not(String),
-}
-
 impl PackageReport {
-    /// Compares the package's checkpoints with one from elsewhere: of its log, those over as many entries. A package has no
-    /// proof that leads to any other.
-    #[must_use]
-    pub fn compare(&self, other: &Checkpoint) -> PackageCompared {
+    /// Whether the package's checkpoint of a log has the same root as one from elsewhere, over as many entries: if not, one
+    /// of the two is of a fork. A package has no proof that leads to any other.
+    ///
+    /// # Errors
+    /// Why none of them can be compared with it, in words.
+    pub fn compare(&self, other: &Checkpoint) -> Result<bool, String> {
         let of_log: Vec<&Checkpoint> = self.checkpoints.iter().filter(|one| one.origin == other.origin).collect();
-        let same_size = of_log.iter().find(|one| one.size == other.size);
-        match (same_size, of_log.as_slice()) {
-            (Some(one), _) if one.root == other.root => PackageCompared::Same,
-            (Some(_), _) => PackageCompared::Forked,
-            (None, []) => PackageCompared::Not(format!("the package has no checkpoint of the log `{}`", other.origin)),
-            (None, found) => {
-                let sizes: Vec<String> = found.iter().map(|one| one.size.to_string()).collect();
-                let (size, sizes) = (other.size, sizes.join(" and "));
-                PackageCompared::Not(format!("it is over {size} entries, the package's of this log over {sizes}"))
-            }
+        if of_log.is_empty() {
+            return Err(format!("the package has no checkpoint of the log `{}`", other.origin));
         }
+        if let Some(one) = of_log.iter().find(|one| one.size == other.size) {
+            return Ok(one.root == other.root);
+        }
+        let sizes: Vec<String> = of_log.iter().map(|one| one.size.to_string()).collect();
+        Err(format!("it is over {} entries, the package's of this log over {}", other.size, sizes.join(" and ")))
     }
 }
 
