@@ -27,7 +27,7 @@ def told(tmp_path_factory):
     with missing():
         s3.get_object(Bucket="disclosed", Key="nothing")
     export(cloud, folder / "all")
-    export(cloud, folder / "hidden", "--user", "analyst", "--hide", "key", "--hide", "source", "--hide", "key", "--withhold", "UNCLASSIFIED")
+    export(cloud, folder / "hidden", "--user", "analyst", "--hide", "key", "--hide", "source", "--hide", "key", "--withhold", "unclassified")
     found = cloud.fastness("audit", "search", "--profile", "secret-auditor", "--event", "GetObject", "--json").stdout
     event = [one for one in json.loads(found) if one.get("errorCode") == "NoSuchKey"][0]
     cloud.fastness("audit", "prove", event["eventID"], "--profile", "secret-auditor", "--out", folder / "one")
@@ -35,7 +35,7 @@ def told(tmp_path_factory):
     cloud.folder = folder
     unfit = [
         ("export", "--user", "a", "--event", "b"), ("export", "--hide", "nonsense"), ("export", "--since", "never"),
-        ("prove", "00000000-0000-8000-8000-000000000000"),
+        ("prove", "00000000-0000-8000-8000-000000000000"), ("export", "--withhold", "SECRET//RELTO"),
     ]
     cloud.refused = [
         cloud.fastness("audit", *args, "--profile", "secret-auditor", "--out", folder / "no", check=False) for args in unfit
@@ -126,6 +126,8 @@ def test_what_is_withheld_is_seen_to_be(told):
     text = (told.folder / "hidden").read_text()
     assert told.event["userIdentity"]["accessKeyId"] not in text and '"value":"127.0.0.1"' not in text
     whole = [one for one in records(told.folder / "hidden") if "withheld" in one["record"]]
+    # The user whom they were chosen by did something there: that is not said.
+    assert lines(told.folder / "hidden")[0]["chosen"] == "Username=(hidden)"
     assert whole and all(one["log"].endswith("/UNCLASSIFIED") for one in whole)
     for one in records(told.folder / "hidden"):
         fields = one["record"].get("fields")
@@ -177,7 +179,7 @@ def test_keys_are_needed_and_have_to_be_the_regions(told, tmp_path):
 
 
 def test_what_makes_no_sense_is_refused_and_leaves_nothing(told):
-    for done, says in zip(told.refused, ["choose by one", "there is no field `nonsense`", "is no time", "there is no event"]):
+    for done, says in zip(told.refused, ["choose by one", "there is no field `nonsense`", "is no time", "there is no event", "cannot be withheld"]):
         assert done.returncode != 0 and says in done.stderr, done.stderr
     assert told.not_auditor.returncode != 0 and "AccessDenied" in told.not_auditor.stderr
     assert not (told.folder / "no").exists()
@@ -235,7 +237,7 @@ def test_a_package_is_compared_with_a_checkpoint_from_elsewhere(told, tmp_path):
 
 def test_a_package_says_what_is_the_senders_word(told):
     done = verify(told, told.folder / "hidden")
-    assert "in the sender's words: Username=analyst" in done.stdout and "compared with: nobody" in done.stdout
+    assert "in the sender's words: Username=(hidden)" in done.stdout and "compared with: nobody" in done.stdout
 
 
 def test_a_copy_of_another_log_is_not_compared(told):

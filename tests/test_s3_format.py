@@ -17,7 +17,7 @@ sys.path.insert(0, str(HERE))
 from make import CONFIG, body, client  # noqa: E402
 
 
-@pytest.fixture(params=["1"])
+@pytest.fixture(params=["1", "2"])
 def old(request, tmp_path):
     """The folder of an older format, served: what it holds, and clients at its two labels."""
     with tarfile.open(HERE / f"{request.param}.tar.xz") as tar:

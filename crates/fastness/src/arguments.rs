@@ -418,11 +418,13 @@ pub struct Tail {
 /// What of them is not shown, and where they go.
 #[derive(Debug, Args)]
 pub struct Shown {
-    /// Withhold this field of every event: its commitment stands in its place. Fields: time, request, service, operation,
+    /// Withhold this field of every event: its commitment stands in its place. Records come newest first, so a time that
+    /// is withheld lies between those around it. Fields: time, request, service, operation,
     /// principal, account, key, label, nationality, duty, agent, resources, outcome, source
     #[arg(long, value_name = "FIELD")]
     pub hide: Vec<String>,
-    /// Withhold events recorded at this label: that there is one is shown, and nothing of it
+    /// Withhold events recorded at this label, written as the region's policy has it: that there is one is shown, and
+    /// nothing of it
     #[arg(long, value_name = "LABEL")]
     pub withhold: Vec<String>,
     /// The package, a file that is not there yet

@@ -2,7 +2,7 @@
 
 use crate::arguments::{EventChoice, Export, Prove, Shown};
 use crate::client::Client;
-use crate::events::{attribute, marking, point};
+use crate::events::{attribute, point};
 use crate::{inspect, profiles, say};
 use anyhow::{Context, bail};
 use fastness_region::{PackageEnd, PackageHead};
@@ -39,12 +39,25 @@ pub async fn export(arguments: Export) -> anyhow::Result<()> {
     }
     if let Some((name, value)) = attribute(&choice) {
         input.insert("LookupAttributes".to_owned(), json!([{ "AttributeKey": name, "AttributeValue": value }]));
-        chosen.push(format!("{name}={value}"));
+        // What is not to be seen of the records is not to be seen by what they were chosen for.
+        let is_hidden = !shown.withhold.is_empty() || shown.hide.iter().any(|field| field_of(name) == field);
+        chosen.push(if is_hidden { format!("{name}=(hidden)") } else { format!("{name}={value}") });
     }
     let chosen = if chosen.is_empty() { "everything in view".to_owned() } else { chosen.join(" ") };
     let written = write(&shown, input, chosen).await?;
     say!("{written} in {}", shown.out.display());
     Ok(())
+}
+
+/// The field of an entry that an attribute of a lookup is about.
+fn field_of(attribute: &str) -> &str {
+    match attribute {
+        "Username" => "principal",
+        "EventName" => "operation",
+        "ResourceName" => "resources",
+        "AccessKeyId" => "key",
+        other => other,
+    }
 }
 
 /// `fastness audit prove`.
@@ -122,8 +135,7 @@ async fn pages(
     };
     line(head)?;
     input.insert("HideFields".to_owned(), json!(head.withheld_fields));
-    let withheld: Vec<String> = shown.withhold.iter().flat_map(|label| marking(label)).collect();
-    input.insert("WithholdLabels".to_owned(), json!(withheld));
+    input.insert("WithholdLabels".to_owned(), json!(shown.withhold));
     let mut known: BTreeMap<String, u64> = BTreeMap::new();
     let mut written = Written { records: 0, withheld: 0, unsigned: 0 };
     let mut tries = 0;

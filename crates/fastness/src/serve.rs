@@ -12,12 +12,15 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// What whoever measures sets, so that nobody runs a program by mistake that records nothing.
+const UNRECORDED: &str = "FASTNESS_UNRECORDED";
+
 /// Runs a region until SIGTERM, Ctrl-C, or (with `--with-parent`) the end of standard input.
 pub async fn run(arguments: Serve) -> anyhow::Result<()> {
     raise_file_limit();
-    if cfg!(feature = "unrecorded") {
-        eprintln!(
-            "fastness: this program RECORDS NOTHING: it was built to measure what recording costs, and for nothing else"
+    if cfg!(feature = "unrecorded") && std::env::var_os(UNRECORDED).is_none() {
+        anyhow::bail!(
+            "this program RECORDS NOTHING: it was built to measure what recording costs; `{UNRECORDED}=1` lets it do that"
         );
     }
     let config = place::read_config(&arguments.config)?;

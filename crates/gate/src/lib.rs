@@ -48,6 +48,7 @@ pub struct Gate {
     environment: Arc<dyn Environment>,
     opened: Arc<opened::OpenedLately>,
     banners: Arc<RwLock<HashMap<Label, Arc<str>>>>,
+    lookups: Arc<lookup::LookupTurns>,
 }
 
 impl Gate {
@@ -55,7 +56,7 @@ impl Gate {
     #[must_use]
     pub fn new(store: Store, environment: Arc<dyn Environment>) -> Self {
         let region = store.setup().name.into();
-        Self { store, region, environment, opened: Arc::default(), banners: Arc::default() }
+        Self { store, region, environment, opened: Arc::default(), banners: Arc::default(), lookups: Arc::default() }
     }
 
     /// The region's name.

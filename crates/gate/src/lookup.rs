@@ -6,9 +6,29 @@ use fastness_label::Label;
 use fastness_ledger::{DisclosedPage, Discloser, LogError, LookupError, Page, Searched, Source, lookup};
 use fastness_operation::{Code, Operation as O};
 use fastness_store::{Fault, LedgerSearch, Store};
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Walks through the ledgers at once, of the sessions at one label: a walk may hold some megabytes of each ledger's.
+const LOOKUPS_MAX: usize = 4;
+
+/// Turns at the ledgers. Each label has its own, so that nobody waits for who is above.
+#[derive(Debug, Default)]
+pub(crate) struct LookupTurns(Mutex<HashMap<Label, Arc<Semaphore>>>);
+
+impl LookupTurns {
+    /// The next turn of a session's label; it ends when what is answered is dropped.
+    async fn turn(&self, session: Label) -> Option<OwnedSemaphorePermit> {
+        let of_label = {
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(all.entry(session).or_insert_with(|| Arc::new(Semaphore::new(LOOKUPS_MAX))))
+        };
+        // Nobody closes it.
+        of_label.acquire_owned().await.ok()
+    }
+}
 
 /// The ledgers that a permit covers.
 struct InView<'a> {
@@ -26,7 +46,7 @@ impl Source for InView<'_> {
         label: Label,
         search: &LedgerSearch,
         see: &mut dyn FnMut(u64, &[u8]) -> bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<u64, Fault> {
         self.store.search_ledger(self.permit, label, search, see)
     }
 }
@@ -35,7 +55,12 @@ impl Gate {
     /// Walks on a thread of its own, so that a long search holds up no other request.
     pub(crate) async fn lookup_events(&self, permit: &Permit) -> Result<Answer, Fault> {
         let (gate, permit, session) = (self.clone(), permit.clone(), permit.view().session());
-        let page = tokio::task::spawn_blocking(move || gate.page_of_events(&permit)).await;
+        let turn = self.lookups.turn(session).await;
+        let page = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            gate.page_of_events(&permit)
+        })
+        .await;
         let page = page.unwrap_or_else(|error| Err(Fault::Failed(format!("looking events up: {error}"))))?;
         Ok(Answer::Events(Box::new(page), session))
     }
@@ -43,19 +68,25 @@ impl Gate {
     /// The same, with proofs.
     pub(crate) async fn disclose_events(&self, permit: &Permit) -> Result<Answer, Fault> {
         let (gate, permit, session) = (self.clone(), permit.clone(), permit.view().session());
-        let page = tokio::task::spawn_blocking(move || gate.page_of_disclosures(&permit)).await;
+        let turn = self.lookups.turn(session).await;
+        let page = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            gate.page_of_disclosures(&permit)
+        })
+        .await;
         let page = page.unwrap_or_else(|error| Err(Fault::Failed(format!("disclosing events: {error}"))))?;
         Ok(Answer::Disclosed(Box::new(page), session))
     }
 
     fn page_of_disclosures(&self, permit: &Permit) -> Result<DisclosedPage, Fault> {
         let O::DiscloseEvents { disclosing } = permit.operation() else { return Err(crate::perform::mismatch()) };
+        let withheld = self.withheld(&disclosing.withheld)?;
         let found = self.page_of_events(permit)?;
         let mut page = DisclosedPage { token: found.token, ..DisclosedPage::default() };
         let wrong = |error: LogError| Fault::Failed(format!("a log cannot be proven from: {error}"));
-        let mut logs: HashMap<String, Discloser<'_>> = HashMap::new();
+        let mut logs: HashMap<String, (Label, Discloser<'_>)> = HashMap::new();
         for event in found.events {
-            let discloser = match logs.entry(event.ledger.clone()) {
+            let (label, discloser) = match logs.entry(event.ledger.clone()) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(place) => {
                     let of = |label: &&Label| *self.banner(**label) == *event.ledger;
@@ -65,16 +96,30 @@ impl Gate {
                     if discloser.size() > known || known == 0 {
                         page.checkpoints.extend(discloser.checkpoint(known)?);
                     }
-                    place.insert(discloser)
+                    place.insert((*label, discloser))
                 }
             };
-            let whole = disclosing.withheld.contains(&event.ledger);
+            let whole = withheld.contains(label);
             match discloser.record(event.number, &disclosing.hidden, whole)? {
                 Some(record) => page.records.push(record),
-                None => page.unsigned += 1,
+                None if event.number >= discloser.size() => page.unsigned += 1,
+                // Its content was dropped since it was found: a moment later it would not have been found.
+                None => {}
             }
         }
         Ok(page)
+    }
+
+    /// The labels that a disclosure withholds. What is no marking withholds nothing, and whoever wrote it would not see
+    /// that: it is refused. What labels the region holds is not asked.
+    fn withheld(&self, markings: &[String]) -> Result<HashSet<Label>, Fault> {
+        let label = |marking: &String| {
+            self.store.policy().label(marking).map_err(|error| {
+                let message = format!("Events of `{marking}` cannot be withheld: {error}.");
+                Fault::refused(Code::ValidationException, message)
+            })
+        };
+        markings.iter().map(label).collect()
     }
 
     fn page_of_events(&self, permit: &Permit) -> Result<Page, Fault> {

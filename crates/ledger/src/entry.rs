@@ -332,8 +332,8 @@ impl<'b> Flavor for Expecting<'b> {
 }
 
 /// Bytes in hexadecimal digits, as CloudTrail and S3 write a request's id.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
+fn hex(bytes: &[u8; 8]) -> String {
+    format!("{:016X}", u64::from_be_bytes(*bytes))
 }
 
 #[cfg(test)]

@@ -96,8 +96,12 @@ pub(crate) fn from_hexadecimal<const LEN: usize>(text: &str) -> Option<[u8; LEN]
 #[must_use]
 pub fn salts(of_entry: &Salt) -> [Salt; FIELDS.len()] {
     let mut salts = [[0; SALT_LEN]; FIELDS.len()];
+    let mut seed = [of_entry.as_slice(), b"fastness salts", &[0]].concat();
     for (number, pair) in (0_u8..).zip(salts.chunks_mut(2)) {
-        let hash = sha256(&[of_entry.as_slice(), b"fastness salts", &[number]].concat());
+        if let Some(last) = seed.last_mut() {
+            *last = number;
+        }
+        let hash = sha256(&seed);
         for (salt, half) in pair.iter_mut().zip(hash.chunks(SALT_LEN)) {
             salt.copy_from_slice(half);
         }

@@ -42,8 +42,7 @@ pub use note::{
 };
 pub use package::{
     DisclosedField, DisclosedRecord, DisclosedValue, Disclosure, PACKAGE_FORMAT, PACKAGE_LINE_LEN_MAX,
-    PackageCheckpoint, PackageEnd, PackageFinding, PackageHead, PackageReport, keys_of,
-    verify_package,
+    PackageCheckpoint, PackageEnd, PackageFinding, PackageHead, PackageReport, keys_of, verify_package,
 };
 pub use tile::{Tile, TileKind, entry_bundle, read_entry_bundle, read_hashes};
 pub use tree::{

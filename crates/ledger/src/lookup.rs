@@ -26,6 +26,9 @@ pub const ENTRIES_LOOKED_AT_MAX: u64 = 100_000;
 /// What opening a segment counts, in entries.
 const SEGMENT_COST: u64 = 128;
 
+/// Bytes of a segment's index that count as one entry.
+const INDEX_COST_BYTES: u64 = 1 << 10;
+
 /// What passing over a segment by its times counts.
 const PASSED_COST: u64 = 8;
 
@@ -44,12 +47,16 @@ pub trait Source {
     fn bounds(&self, label: Label) -> Result<(u64, u64), Fault>;
 
     /// Hands on contents of entries of a stretch, the newest first: what does not match may be among them, what matches
-    /// is. `see` says whether to go on.
+    /// is. `see` says whether to go on. Answers the bytes of indexes that were read for it.
     ///
     /// # Errors
     /// A failure.
-    fn search(&self, label: Label, search: &LedgerSearch, see: &mut dyn FnMut(u64, &[u8]) -> bool)
-    -> Result<(), Fault>;
+    fn search(
+        &self,
+        label: Label,
+        search: &LedgerSearch,
+        see: &mut dyn FnMut(u64, &[u8]) -> bool,
+    ) -> Result<u64, Fault>;
 }
 
 /// What is looked for, and for whom.
@@ -126,14 +133,13 @@ fn resource_names(entry: &Entry, mut see: impl FnMut(&str)) {
 
 /// The terms by which an entry is found.
 #[must_use]
-pub fn terms(recorded: &Recorded) -> Vec<u32> {
-    let entry = &recorded.entry;
+pub fn terms(commitment: &Hash, entry: &Entry) -> Vec<u32> {
     let mut found = vec![
         term(USER, entry.user_name()),
         term(KEY, &entry.key),
         term(EVENT_NAME, entry.event_name()),
         term(EVENT_SOURCE, entry.event_source()),
-        term(EVENT_ID, &event_id(&recorded.commitment())),
+        term(EVENT_ID, &event_id(commitment)),
     ];
     resource_names(entry, |name| found.push(term(RESOURCE, name)));
     found.sort_unstable();
@@ -141,11 +147,12 @@ pub fn terms(recorded: &Recorded) -> Vec<u32> {
     found
 }
 
-/// What the store's index keeps of an entry's content; of one that cannot be read, nothing.
+/// What the store's index keeps of an entry; of one that cannot be read, nothing. The commitment is taken as it is: to
+/// compute it again would be most of the work, and [`crate::verify`] does that.
 #[must_use]
-pub fn digest(content: &[u8]) -> ContentDigest {
+pub fn digest(commitment: &Hash, content: &[u8]) -> ContentDigest {
     match Recorded::read(content) {
-        Ok(recorded) => ContentDigest { time_ms: recorded.entry.time_ms, terms: terms(&recorded) },
+        Ok(recorded) => ContentDigest { time_ms: recorded.entry.time_ms, terms: terms(commitment, &recorded.entry) },
         Err(_) => ContentDigest::default(),
     }
 }
@@ -267,7 +274,7 @@ impl Walk<'_> {
             let above = ((below - 1) - (below - 1) % SEGMENT_LEN).max(self.end);
             let search = LedgerSearch { term, from_ms, until_ms, above, below };
             let (mut looked, mut bytes, mut stopped_at) = (0, 0, None);
-            source.search(self.label, &search, &mut |number, content| {
+            let indexes = source.search(self.label, &search, &mut |number, content| {
                 if number < above {
                     return false;
                 }
@@ -286,7 +293,7 @@ impl Walk<'_> {
             })?;
             self.below = stopped_at.unwrap_or(above);
             let opened = if looked == 0 && term.is_none() { PASSED_COST } else { SEGMENT_COST };
-            *allowed = allowed.saturating_sub(looked + opened);
+            *allowed = allowed.saturating_sub(looked + opened + indexes / INDEX_COST_BYTES);
         }
         Ok(())
     }

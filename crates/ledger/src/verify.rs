@@ -556,8 +556,8 @@ impl LedgerCheck for Checker {
         self.finding.is_none()
     }
 
-    fn digest(&self, content: &[u8]) -> Option<ContentDigest> {
-        Some(crate::digest(content))
+    fn digest(&self, commitment: &Hash, content: &[u8]) -> Option<ContentDigest> {
+        Some(crate::digest(commitment, content))
     }
 
     fn finish(&mut self, state: &LedgerState, read: Result<(), Fault>) -> Option<String> {

@@ -123,6 +123,8 @@ codes! {
     SignatureDoesNotMatch "SignatureDoesNotMatch" 403,
     /// The queue of this label is full: come back later.
     SlowDown "SlowDown" 503,
+    /// A parameter against its rules (CloudTrail, and Fastness's own operations).
+    ValidationException "ValidationException" 400,
     /// The body's SHA-256 is not the one signed.
     ContentSha256Mismatch "XAmzContentSHA256Mismatch" 400,
 }

@@ -123,6 +123,7 @@ fn of_others() -> Vec<Case> {
     let create = iam(&[("Action", "CreateUser"), ("UserName", "new")]);
     let trail = |operation: &str| Ask::trail(operation, &serde_json::json!({}));
     let (lookup, token) = (trail("LookupEvents"), serde_json::json!({ "NextToken": "none" }));
+    let withheld = |label: &str| Ask::trail("DiscloseEvents", &serde_json::json!({ "WithholdLabels": [label] }));
     let bad_token = Ask::trail("LookupEvents", &token);
     vec![
         case("admin@alpha", create.clone(), 200, (U, "CreateUser", None), true),
@@ -136,6 +137,8 @@ fn of_others() -> Vec<Case> {
         case("vera SECRET", lookup.clone(), 200, (S, "LookupEvents", None), false),
         case("vera TOP SECRET//SI", bad_token, 400, (SI, "LookupEvents", Some("InvalidNextTokenException")), true),
         case(HIGH, lookup.clone(), 400, (S, "LookupEvents", Some("AccessDenied")), true),
+        case("vera SECRET", withheld("UNCLASSIFIED"), 200, (S, "DiscloseEvents", None), false),
+        case("vera SECRET", withheld("UNCLASIFIED"), 400, (S, "DiscloseEvents", Some("ValidationException")), true),
         case("vera SECRET", trail("DescribeTrails"), 400, (S, "", Some("UnsupportedOperationException")), true),
         case("unsigned", lookup.clone(), 400, (TOP, "", Some("MissingAuthenticationToken")), true),
         case("wrong", lookup, 400, (TOP, "", Some("SignatureDoesNotMatch")), true),

@@ -82,6 +82,8 @@ impl Up {
         let log = data.with_extension("log");
         let mut up = bound_to_us(program, Ending::Gentle);
         up.arg("up").arg("--data").arg(data).arg("--port-base").arg(port_base.to_string());
+        // A program that was built without records does not run by mistake; any other does not ask.
+        up.env("FASTNESS_UNRECORDED", "1");
         let begin = Instant::now();
         let mut child = up.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&log)?).spawn()?;
         let stdout = child.stdout.take().context("it has no output")?;

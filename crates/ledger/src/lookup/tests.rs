@@ -119,14 +119,32 @@ impl Source for Store {
         label: Label,
         search: &LedgerSearch,
         see: &mut dyn FnMut(u64, &[u8]) -> bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<u64, Fault> {
         self.ledger_candidates(label, search.term, search.from_ms, search.until_ms, search.below, see)
+    }
+}
+
+/// Segments whose entries name many things: their indexes are long.
+struct LongIndexes(&'static Store);
+
+impl Source for LongIndexes {
+    fn bounds(&self, label: Label) -> Result<(u64, u64), Fault> {
+        self.0.bounds(label)
+    }
+
+    fn search(
+        &self,
+        label: Label,
+        search: &LedgerSearch,
+        see: &mut dyn FnMut(u64, &[u8]) -> bool,
+    ) -> Result<u64, Fault> {
+        self.0.search(label, search, see).map(|read| if read > 0 { 20 << 20 } else { 0 })
     }
 }
 
 /// What a lookup finds, page after page; and how many pages that took.
 fn pages(
-    store: &Store,
+    store: &impl Source,
     view: &[(Label, &str)],
     searched: &Searched<'_>,
     allowed: u64,
@@ -284,6 +302,8 @@ fn a_rare_term_in_segments_costs_little_and_one_without_index_ends_early() {
     assert_eq!(count, 1);
     let (found, count) = pages(&stores().packed, &view, &searched(&common), budget).unwrap();
     assert!(found.is_empty() && count > 5, "{count}");
+    let (_, count) = pages(&LongIndexes(&stores().packed), &view, &searched(&rare), budget).unwrap();
+    assert!(count >= 3, "three segments, each with more to read than a page may: {count}");
 }
 
 #[test]

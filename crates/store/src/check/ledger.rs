@@ -182,7 +182,7 @@ fn packed(
         let mut found = Found::default();
         let on = segment.rows((first, first.saturating_add(SEGMENT_LEN)), &mut |number, commitment, content| {
             *entries += 1;
-            if let Some(digest) = content.and_then(|content| check.digest(content)) {
+            if let Some(digest) = content.and_then(|content| check.digest(commitment, content)) {
                 found.see(number - first, digest);
             }
             check.row(number, commitment, content)

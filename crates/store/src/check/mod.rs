@@ -99,8 +99,8 @@ pub trait LedgerCheck {
     /// The next entry, without its content if that was dropped; whether to go on.
     fn row(&mut self, number: u64, commitment: &[u8; 32], content: Option<&[u8]>) -> bool;
 
-    /// What a content is looked up by: a segment's index and times are compared with it. Nothing means that they are not.
-    fn digest(&self, _content: &[u8]) -> Option<ContentDigest> {
+    /// What an entry is looked up by: a segment's index and times are compared with it. Nothing means that they are not.
+    fn digest(&self, _commitment: &[u8; 32], _content: &[u8]) -> Option<ContentDigest> {
         None
     }
 

@@ -40,7 +40,8 @@ impl Store {
     }
 
     /// Contents of entries of a stretch that may have the term and the time, the newest first: what is handed on may not
-    /// match and may lie before the stretch, what is not handed on does not match. `see` says whether to go on.
+    /// match and may lie before the stretch, what is not handed on does not match. `see` says whether to go on. Answers the
+    /// bytes of indexes that were read for it.
     ///
     /// # Errors
     /// A failure; an entry that is missing is one.
@@ -50,7 +51,7 @@ impl Store {
         label: Label,
         search: &LedgerSearch,
         see: &mut dyn FnMut(u64, &[u8]) -> bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<u64, Fault> {
         covered(permit, label)?;
         let LedgerSearch { term, from_ms, until_ms, above, below } = *search;
         let wanted = Wanted { term, from_ms, until_ms, above, below };

@@ -13,11 +13,17 @@ use std::sync::Arc;
 /// Rows removed in one turn: nobody waits long for the writer.
 const REMOVE_LEN: usize = 512;
 
-/// Entries read in one snapshot.
+/// Entries read in one snapshot at most.
 const READ_LEN: usize = 256;
 
-/// What a segment usually takes on the disk.
-const ROOM_LEN: u64 = 2 << 20;
+/// Bytes of them after which a snapshot ends: one request may name a thousand resources.
+const READ_BYTES: usize = 1 << 20;
+
+/// What is written beside the contents: commitments, and the index of usual entries.
+const ROOM_LEN: u64 = 1 << 20;
+
+/// Reads an entry: its commitment, its content.
+type Digest = dyn Fn(&[u8; COMMITMENT_LEN], &[u8]) -> ContentDigest;
 
 /// What the index needs to know of an entry's content.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -30,14 +36,14 @@ pub struct ContentDigest {
 
 impl Store {
     /// Packs the oldest [`SEGMENT_LEN`] entries of a label's tail, if there are so many; says whether it did. `digest`
-    /// reads an entry's content.
+    /// reads an entry: its commitment, its content.
     ///
     /// # Errors
     /// A failure, or a refusal for want of room: then everything is where it was.
     pub async fn pack(
         &self,
         label: Label,
-        digest: impl Fn(&[u8]) -> ContentDigest + Send + Sync + 'static,
+        digest: impl Fn(&[u8; COMMITMENT_LEN], &[u8]) -> ContentDigest + Send + Sync + 'static,
     ) -> Result<bool, Fault> {
         pack(&self.partition(label)?, digest).await
     }
@@ -45,7 +51,7 @@ impl Store {
 
 pub(super) async fn pack(
     partition: &Arc<Partition>,
-    digest: impl Fn(&[u8]) -> ContentDigest + Send + Sync + 'static,
+    digest: impl Fn(&[u8; COMMITMENT_LEN], &[u8]) -> ContentDigest + Send + Sync + 'static,
 ) -> Result<bool, Fault> {
     let _alone = partition.packing.lock().await;
     // What a crash left of the last one.
@@ -72,7 +78,7 @@ struct Drafts {
 }
 
 impl Drafts {
-    fn write(partition: &Arc<Partition>, first: u64, digest: &dyn Fn(&[u8]) -> ContentDigest) -> Result<Self, Fault> {
+    fn write(partition: &Arc<Partition>, first: u64, digest: &Digest) -> Result<Self, Fault> {
         check_room(partition, ROOM_LEN)?;
         let mut tree = Vec::with_capacity(SEGMENT_LEN as usize * COMMITMENT_LEN);
         let (mut first_ms, mut last_ms) = (i64::MAX, i64::MIN);
@@ -81,11 +87,14 @@ impl Drafts {
             let mut packing = Packing::default();
             let mut next = first;
             while next < first + SEGMENT_LEN {
-                for row in read(partition, next, first + SEGMENT_LEN)? {
+                let rows = read(partition, next, first + SEGMENT_LEN)?;
+                // What is packed is rarely longer than it was, and the reserve is for records alone.
+                check_room(partition, rows.iter().map(|row| row.len() as u64).sum())?;
+                for row in rows {
                     let malformed = || Fault::Failed(format!("entry {next} of the ledger has no commitment"));
                     let (commitment, content) = row.split_first_chunk::<COMMITMENT_LEN>().ok_or_else(malformed)?;
                     tree.extend_from_slice(commitment);
-                    let ContentDigest { time_ms, terms } = digest(content);
+                    let ContentDigest { time_ms, terms } = digest(commitment, content);
                     (first_ms, last_ms) = (first_ms.min(time_ms), last_ms.max(time_ms));
                     packing.push(content, &terms, &mut out)?;
                     next += 1;
@@ -123,14 +132,18 @@ fn push(writer: &mut BlobWriter, bytes: &[u8]) -> Result<(), Fault> {
 /// Some rows of the tail from a number on, without a gap.
 fn read(partition: &Partition, next: u64, end: u64) -> Result<Vec<Vec<u8>>, Fault> {
     let reading = partition.read()?;
-    let mut rows = Vec::new();
+    let (mut rows, mut bytes) = (Vec::new(), 0);
     if let Some(table) = reading.numbers_if_made(LEDGER)? {
         for (number, row) in (next..end).zip(table.range(next..end)?).take(READ_LEN) {
             let (key, value) = row?;
             if key.value() != number {
                 break;
             }
+            bytes += value.value().len();
             rows.push(value.value().to_vec());
+            if bytes >= READ_BYTES {
+                break;
+            }
         }
     }
     if rows.is_empty() { Err(Fault::Failed(format!("entry {next} of the ledger is missing"))) } else { Ok(rows) }

@@ -159,11 +159,13 @@ pub(super) struct Wanted {
     pub(super) below: u64,
 }
 
+/// Hands on what may match; answers the bytes of indexes that were read for it.
 pub(super) fn candidates(
     partition: &Partition,
     wanted: &Wanted,
     see: &mut dyn FnMut(u64, &[u8]) -> bool,
-) -> Result<(), Fault> {
+) -> Result<u64, Fault> {
+    let mut indexes = 0;
     let mut below = wanted.below.min(partition.read()?.state()?.ledger.len);
     while below > wanted.above {
         let reading = partition.read()?;
@@ -176,14 +178,14 @@ pub(super) fn candidates(
             }
             for (number, row) in rows {
                 if !see(number, parted(number, &row)?.1) {
-                    return Ok(());
+                    return Ok(indexes);
                 }
                 below = number;
             }
             continue;
         }
         if below <= dropped {
-            return Ok(());
+            return Ok(indexes);
         }
         drop(reading);
         let first = (below - 1) - (below - 1) % SEGMENT_LEN;
@@ -193,15 +195,16 @@ pub(super) fn candidates(
                 Some(contents) => Ok(Search::open(partition as &dyn Pieces, first, contents)?.map(Some)),
                 None => Ok(Some(None)),
             })?;
-            if let Some(search) = search
-                && !search.rows(wanted.term, below, see)?
-            {
-                return Ok(());
+            if let Some(search) = search {
+                indexes += wanted.term.map_or(0, |_| search.index_len());
+                if !search.rows(wanted.term, below, see)? {
+                    return Ok(indexes);
+                }
             }
         }
         below = first;
     }
-    Ok(())
+    Ok(indexes)
 }
 
 impl Store {
@@ -236,7 +239,8 @@ impl Store {
     }
 
     /// Contents of entries below a number that may have a term and a time in a range (both ends within it), the newest
-    /// first: what is handed on may not match, what is not handed on does not. `see` says whether to go on.
+    /// first: what is handed on may not match, what is not handed on does not. `see` says whether to go on. Answers the
+    /// bytes of indexes that were read for it.
     ///
     /// # Errors
     /// A failure; an entry that is missing is one.
@@ -248,7 +252,7 @@ impl Store {
         until_ms: i64,
         below: u64,
         mut see: impl FnMut(u64, &[u8]) -> bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<u64, Fault> {
         let wanted = Wanted { term, from_ms, until_ms, above: 0, below };
         candidates(&*self.partition(label)?, &wanted, &mut see)
     }

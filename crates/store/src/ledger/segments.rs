@@ -204,10 +204,15 @@ impl Contents {
         lz4_flex::block::decompress(&packed, bundle.plain as usize).map_err(failed)
     }
 
+    /// Where the index begins, and its length.
+    fn index(&self) -> (u64, u64) {
+        let start = self.bundles.iter().map(|bundle| u64::from(bundle.packed)).sum();
+        (start, self.size.saturating_sub(start))
+    }
+
     /// The places of a term, in order.
     fn places(&self, term: u32) -> Result<Vec<u16>, Fault> {
-        let start: u64 = self.bundles.iter().map(|bundle| u64::from(bundle.packed)).sum();
-        let (mut bytes, length) = (Vec::new(), self.size.saturating_sub(start));
+        let ((start, length), mut bytes) = (self.index(), Vec::new());
         self.reader.read(start, &mut bytes, usize::try_from(length).map_err(failed)?).map_err(failed)?;
         index::places(&bytes, term)
     }
@@ -223,6 +228,11 @@ impl Search {
     /// Opens a segment's contents; nothing when they are gone since the snapshot.
     pub(crate) fn open(pieces: &dyn Pieces, first: u64, contents: SegmentContents) -> Result<Option<Self>, Fault> {
         Ok(Contents::open(pieces, contents)?.map(|contents| Self { first, contents }))
+    }
+
+    /// Bytes of the index.
+    pub(crate) fn index_len(&self) -> u64 {
+        self.contents.index().1
     }
 
     /// Entries below a number that may have the term, the newest first; answers whether to go on.
