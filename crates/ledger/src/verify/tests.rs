@@ -196,7 +196,9 @@ fn what_should_long_be_signed_is_found() {
             .iter()
             .map(|(signed, all)| {
                 let mut times = Times::behind(*signed);
-                (0..).zip(*all).for_each(|(number, time_ms)| drop(times.see(number, *time_ms)));
+                for (number, time_ms) in (0..).zip(*all) {
+                    let _ = times.see(number, *time_ms);
+                }
                 times
             })
             .collect();
