@@ -1,5 +1,6 @@
 """`fastness audit verify DIR`: sound chains pass, damage is found."""
 
+import json
 import random
 import re
 import shutil
@@ -119,3 +120,14 @@ def test_a_running_cloud_is_not_disturbed(cloud, name):
     done = cloud.verify()
     assert done.returncode == 0 or done.stderr.strip()
     put(s3, name, "k")
+
+
+def test_whom_it_was_compared_with_is_said(stopped):
+    done = stopped.verify()
+    assert "compared with: what `fastness/" in done.stdout, done.stdout
+    region = sorted((stopped.data / "regions").iterdir())[0]
+    alone = stopped.fastness("audit", "verify", region, check=False, data=False)
+    assert alone.returncode == 0 and "compared with: nobody" in alone.stdout, alone.stdout + alone.stderr
+    done = stopped.fastness("audit", "verify", region, "--json", check=False, data=False)
+    report = json.loads(done.stdout)
+    assert report["compared_with"] == [] and all(chain["remarks"] == [] for chain in report["chains"])

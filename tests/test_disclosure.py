@@ -27,7 +27,7 @@ def told(tmp_path_factory):
     with missing():
         s3.get_object(Bucket="disclosed", Key="nothing")
     export(cloud, folder / "all")
-    export(cloud, folder / "hidden", "--user", "analyst", "--hide", "key", "--hide", "source", "--withhold", "unclassified")
+    export(cloud, folder / "hidden", "--user", "analyst", "--hide", "key", "--hide", "source", "--hide", "key", "--withhold", "unclassified")
     found = cloud.fastness("audit", "search", "--profile", "secret-auditor", "--event", "GetObject", "--json").stdout
     event = [one for one in json.loads(found) if one.get("errorCode") == "NoSuchKey"][0]
     cloud.fastness("audit", "prove", event["eventID"], "--profile", "secret-auditor", "--out", folder / "one")
@@ -215,3 +215,33 @@ def test_a_changed_copy_is_found(told, tmp_path):
 def test_the_folder_is_sound(told):
     done = told.verify()
     assert done.returncode == 0 and "the region: checkpoints" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_package_is_compared_with_a_checkpoint_from_elsewhere(told, tmp_path):
+    package = told.folder / "all"
+    notes = {line["checkpoint"].split("\n")[0]: line["checkpoint"] for line in lines(package) if "checkpoint" in line}
+    secret = tmp_path / "secret.checkpoint"
+    secret.write_text(notes["fastness/us-isob-east-1/SECRET"])
+    done = verify(told, package, "--witness", secret)
+    assert done.returncode == 0 and "compared with: what" in done.stdout, done.stdout + done.stderr
+    assert json.loads(verify(told, package, "--witness", secret, "--json").stdout)["compared_with"]
+    # What it has no checkpoint of, by log or by size, is said and is no success.
+    for other in ["checkpoints", "copy"]:
+        done = verify(told, package, "--witness", told.folder / other / "checkpoint")
+        assert done.returncode == 1 and "could not be compared" in done.stdout, done.stdout + done.stderr
+    # One that the region never signed.
+    secret.write_text(secret.read_text().replace("/SECRET\n", "/SECRETS\n", 1))
+    done = verify(told, package, "--witness", secret)
+    assert done.returncode != 0 and "not signed with these keys" in done.stderr, done.stdout + done.stderr
+
+
+def test_a_package_says_what_is_the_senders_word(told):
+    done = verify(told, told.folder / "hidden")
+    assert "in the sender's words: Username=(hidden)" in done.stdout and "compared with: nobody" in done.stdout
+
+
+def test_a_copy_of_another_log_is_not_compared(told):
+    done = verify(told, told.folder / "copy", "--witness", told.folder / "checkpoints" / "checkpoint")
+    assert done.returncode != 0 and "is of" in done.stderr, done.stdout + done.stderr
+    done = verify(told, told.folder / "copy", "--witness", told.folder / "copy" / "checkpoint")
+    assert done.returncode == 0 and "compared with: what" in done.stdout, done.stdout + done.stderr

@@ -74,7 +74,7 @@ fn made() -> &'static Made {
         note.signatures.truncate(1);
         let note = note.to_string();
 
-        let head = PackageHead::new("x".to_owned(), Vec::new(), Vec::new());
+        let head = PackageHead::new("x".to_owned(), vec!["key".to_owned()], Vec::new());
         let head = PackageHead { instructions: Vec::new(), ..head };
         let mut lines = vec![sure(serde_json::to_string(&head))];
         lines.push(sure(serde_json::to_string(&PackageCheckpoint { checkpoint: note.clone(), extends: Vec::new() })));

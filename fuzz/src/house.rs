@@ -168,7 +168,7 @@ fn entry() -> Vec<u8> {
     let (service, operation) = ("fastness".to_owned(), "MakeRegion".to_owned());
     let (principal, label) = ("operator".to_owned(), FLOOR.to_owned());
     Entry {
-        time_ms: 0,
+        time_ms: 1_790_000_000_000,
         request: [0; 8],
         service,
         operation,

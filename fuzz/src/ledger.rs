@@ -104,7 +104,9 @@ fn ledger(entries: Vec<Vec<u8>>) {
     }
     let reports = sure(verify(&store, &keys, |_| {}));
     let Some(report) = reports.first() else { unreachable!("a region has a ledger") };
-    assert_eq!(report.finding, expected);
+    // Nobody signs here, and an entry may say that there was a chain.
+    let beside = |finding: &Finding| matches!(finding, Finding::Unsigned { .. } | Finding::ChainEnd { .. });
+    assert_eq!(report.finding.clone().filter(|finding| !beside(finding)), expected);
     assert!(expected.is_some() || report.entries == length, "{} of {length} entries", report.entries);
     store.close();
 }

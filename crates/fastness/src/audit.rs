@@ -9,7 +9,7 @@ use crate::say;
 use crate::witness;
 use anyhow::{Context, bail};
 use comfy_table::{Table, presets};
-use fastness_region::{Checkpoint, Cosigned, LogReport, Policy, RegionFolder, region_keys_name};
+use fastness_region::{Cosigned, LogReport, Policy, RegionFolder, region_keys_name};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -31,15 +31,12 @@ pub fn run(command: AuditCommand) -> anyhow::Result<ExitCode> {
         AuditCommand::Copy(arguments) => inspect::copy(&arguments).map(|()| ExitCode::SUCCESS),
         AuditCommand::Keys { folder } => keys(&folder).map(|()| ExitCode::SUCCESS),
         AuditCommand::Verify { folder, key, json, witness, witness_key, .. } if inspect::is_copy(&folder) => {
-            let known: Vec<Checkpoint> =
-                known(witness.as_deref(), witness_key.as_deref())?.into_iter().map(|one| one.checkpoint).collect();
-            inspect::verify_copy(&folder, key.as_deref(), &known, json)
+            let known = known(witness.as_deref(), witness_key.as_deref())?;
+            inspect::verify_copy(&folder, key.as_deref(), known.as_ref(), json)
         }
-        AuditCommand::Verify { folder, witness: Some(_), .. } if folder.is_file() => {
-            bail!("`{}` is a package: `--witness` is for folders and copies", folder.display())
-        }
-        AuditCommand::Verify { folder, key, json, .. } if folder.is_file() => {
-            inspect::verify_package(&folder, key.as_deref(), json)
+        AuditCommand::Verify { folder, key, json, witness, witness_key, .. } if folder.is_file() => {
+            let known = known(witness.as_deref(), witness_key.as_deref())?;
+            inspect::verify_package(&folder, key.as_deref(), known.as_ref(), json)
         }
         AuditCommand::Verify { folder, policy_file, json, witness, witness_key, .. } => {
             verify_all(&folder, policy_file.as_deref(), known(witness.as_deref(), witness_key.as_deref())?, json)
@@ -51,6 +48,21 @@ pub fn run(command: AuditCommand) -> anyhow::Result<ExitCode> {
 /// The cosigned checkpoint that the verifier was given.
 fn known(file: Option<&Path>, key: Option<&str>) -> anyhow::Result<Option<Cosigned>> {
     file.map(|file| witness::of_file(file, key)).transpose()
+}
+
+/// What is said when nothing from elsewhere was compared.
+pub const COMPARED_WITH_NOBODY: &str = "compared with: nobody. Whoever holds the region's root key could have signed \
+                                        another history; --witness compares a checkpoint from elsewhere";
+
+/// What was compared, in words.
+pub fn compared(one: &Cosigned) -> String {
+    let Cosigned { checkpoint, by, .. } = one;
+    format!("compared with: what `{by}` has of {}, {} entries", checkpoint.origin, checkpoint.size)
+}
+
+/// What was compared, for programs.
+pub fn compared_json(one: &Cosigned) -> serde_json::Value {
+    json!({ "by": one.by, "log": one.checkpoint.origin, "entries": one.checkpoint.size })
 }
 
 /// Prints the public keys of each region in a folder.
@@ -91,6 +103,7 @@ fn verify_all(
     {
         broken.push(format!("what `{by}` cosigned is of the log `{}`, which is not here", checkpoint.origin));
     }
+    known.retain(|one| checked.iter().any(|log| log.report.origin == one.checkpoint.origin));
     let good = broken.is_empty() && checked.iter().all(|one| one.report.finding.is_none());
     if json {
         let row = |one: &Checked| {
@@ -103,12 +116,19 @@ fn verify_all(
                 "dropped": one.report.dropped,
                 "root": hex(&one.report.root),
                 "finding": one.report.finding.as_ref().map(ToString::to_string),
+                "remarks": one.report.remarks,
             })
         };
         let rows: Vec<_> = checked.iter().map(row).collect();
-        say!("{}", serde_json::to_string_pretty(&json!({ "good": good, "chains": rows, "errors": broken }))?);
+        let compared: Vec<_> = known.iter().map(compared_json).collect();
+        let value = json!({ "good": good, "chains": rows, "errors": broken, "compared_with": compared });
+        say!("{}", serde_json::to_string_pretty(&value)?);
     } else {
         print(&checked, &broken);
+        known.iter().for_each(|one| say!("{}", compared(one)));
+        if known.is_empty() {
+            say!("{COMPARED_WITH_NOBODY}");
+        }
     }
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -167,6 +187,11 @@ fn print(checked: &[Checked], broken: &[String]) {
         table.add_row([one.region.clone(), of.to_owned(), entries, signed, root, verdict]);
     }
     say!("{table}");
+    for one in checked {
+        for remark in &one.report.remarks {
+            say!("{}, {}: {remark}", one.region, one.report.origin);
+        }
+    }
     for error in broken {
         eprintln!("fastness: {error}");
     }

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use fastness_region::{PackageEnd, PackageHead};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -103,7 +103,9 @@ async fn write(shown: &Shown, input: Map<String, Value>, chosen: String) -> anyh
         None => Vec::new(),
     };
     let file = File::create_new(&shown.out).with_context(|| format!("cannot make `{}`", shown.out.display()))?;
-    let head = PackageHead::new(chosen, shown.hide.clone(), keys);
+    // Each once, as a package's head names them.
+    let hidden: BTreeSet<String> = shown.hide.iter().cloned().collect();
+    let head = PackageHead::new(chosen, hidden.into_iter().collect(), keys);
     let written = pages(&client, shown, input, &head, file).await;
     if written.is_err() {
         remove(&shown.out);
@@ -132,7 +134,7 @@ async fn pages(
         Ok(out.write_all(b"\n")?)
     };
     line(head)?;
-    input.insert("HideFields".to_owned(), json!(shown.hide));
+    input.insert("HideFields".to_owned(), json!(head.withheld_fields));
     input.insert("WithholdLabels".to_owned(), json!(shown.withhold));
     let mut known: BTreeMap<String, u64> = BTreeMap::new();
     let mut written = Written { records: 0, withheld: 0, unsigned: 0 };

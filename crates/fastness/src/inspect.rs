@@ -2,11 +2,12 @@
 //! public keys alone.
 
 use crate::arguments::CopyLog;
-use crate::audit::load_policy;
+use crate::audit::{COMPARED_WITH_NOBODY, compared, compared_json, load_policy};
 use crate::say;
 use anyhow::{Context, bail};
 use fastness_region::{
-    CHECKPOINT_FILE, Checkpoint, Log, RegionFolder, VerifierKey, keys_of, mirror, region_keys_name, verify_mirror,
+    CHECKPOINT_FILE, Cosigned, Log, RegionFolder, VerifierKey, keys_of, mirror, read_checkpoint, region_keys_name,
+    verify_mirror,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -79,8 +80,13 @@ pub fn is_copy(folder: &Path) -> bool {
     folder.join(CHECKPOINT_FILE).is_file()
 }
 
-/// `fastness audit verify` of a copy; it must extend the checkpoints of it that are known.
-pub fn verify_copy(folder: &Path, key: Option<&Path>, known: &[Checkpoint], json: bool) -> anyhow::Result<ExitCode> {
+/// `fastness audit verify` of a copy; it must extend the checkpoint of it that is known.
+pub fn verify_copy(
+    folder: &Path,
+    key: Option<&Path>,
+    known: Option<&Cosigned>,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
     let published = wanted_keys(key)?;
     let read = |path: &str| match std::fs::read(folder.join(path)) {
         Ok(bytes) => Ok(Some(bytes)),
@@ -94,15 +100,26 @@ pub fn verify_copy(folder: &Path, key: Option<&Path>, known: &[Checkpoint], json
     if keys.is_empty() {
         bail!("the copy says that it is of `{origin}`, and none of the keys is of its region");
     }
+    if let Some(known) = known
+        && known.checkpoint.origin != origin
+    {
+        bail!("the copy is of `{origin}`, and what `{}` has is of `{}`", known.by, known.checkpoint.origin);
+    }
+    let checkpoints: Vec<_> = known.iter().map(|known| known.checkpoint.clone()).collect();
     let bar = bar("entries")?;
-    let checked = verify_mirror(&read, &keys, known, |count| bar.inc(count))?;
+    let checked = verify_mirror(&read, &keys, &checkpoints, |count| bar.inc(count))?;
     bar.finish_and_clear();
     let good = checked.is_ok();
     let (text, value) = match checked {
         Ok(report) => {
             let checkpoint = &report.checkpoint;
-            let value = json!({ "good": true, "log": checkpoint.origin, "entries": checkpoint.size });
-            (format!("good: {} entries of {}, signed with every key", checkpoint.size, checkpoint.origin), value)
+            let value = json!({
+                "good": true, "log": checkpoint.origin, "entries": checkpoint.size,
+                "compared_with": known.map(compared_json).into_iter().collect::<Vec<_>>(),
+            });
+            let compared = known.map_or_else(|| COMPARED_WITH_NOBODY.to_owned(), compared);
+            let (size, log) = (checkpoint.size, &checkpoint.origin);
+            (format!("good: {size} entries of {log}, signed with every key\n{compared}"), value)
         }
         Err(finding) => {
             let text = finding.to_string();
@@ -113,36 +130,61 @@ pub fn verify_copy(folder: &Path, key: Option<&Path>, known: &[Checkpoint], json
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// `fastness audit verify` of a package.
-pub fn verify_package(path: &Path, key: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
+/// `fastness audit verify` of a package; a checkpoint from elsewhere is compared where that can be done.
+pub fn verify_package(
+    path: &Path,
+    key: Option<&Path>,
+    known: Option<&Cosigned>,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
     let published = wanted_keys(key)?;
+    if let Some(Cosigned { checkpoint, note, by }) = known {
+        let keys = keys_of(&published, &checkpoint.origin);
+        let read = read_checkpoint(note.to_string().as_bytes(), &keys);
+        read.with_context(|| format!("the checkpoint that `{by}` has is not signed with these keys"))?;
+    }
     let file = File::open(path).with_context(|| format!("cannot read `{}`", path.display()))?;
     let bar = bar("records")?;
     let checked = fastness_region::verify_package(BufReader::new(file), &published, |count| bar.inc(count))?;
     bar.finish_and_clear();
-    let good = checked.is_ok();
-    let (text, value) = match checked {
+    let (good, text, value) = match checked {
         Ok(report) => {
+            let comparing = known.map(|known| match report.compare(&known.checkpoint) {
+                Ok(true) => Ok(compared(known)),
+                Ok(false) => Err(format!(
+                    "`{}` has another root over the first {} entries of {}: one of the two is of a fork",
+                    known.by, known.checkpoint.size, known.checkpoint.origin
+                )),
+                Err(why) => Err(format!("what `{}` has could not be compared: {why}", known.by)),
+            });
+            let unfit = comparing.clone().and_then(Result::err);
             let logs: Vec<String> = report.logs.iter().map(|(name, size)| format!("{name} ({size} entries)")).collect();
             let text = format!(
-                "good: {} records ({} withheld as a whole, {} fields of the others withheld), each in its log: {}",
+                "{}: {} records ({} withheld as a whole, {} fields of the others withheld), each in its log: {}\n\
+                 chosen by, in the sender's words: {}\nthat no record was left out is the sender's word, too\n{}",
+                if unfit.is_some() { "not good" } else { "good" },
                 report.records,
                 report.withheld_records,
                 report.withheld_fields,
-                logs.join(", ")
+                logs.join(", "),
+                report.chosen.escape_debug(),
+                comparing.map_or_else(|| COMPARED_WITH_NOBODY.to_owned(), |all| all.unwrap_or_else(|why| why)),
             );
             let value = json!({
-                "good": true,
+                "good": unfit.is_none(),
+                "chosen": report.chosen,
                 "records": report.records,
                 "withheld_records": report.withheld_records,
                 "withheld_fields": report.withheld_fields,
                 "logs": report.logs.iter().map(|(name, size)| json!({ "log": name, "entries": size })).collect::<Vec<_>>(),
+                "compared_with": known.filter(|_| unfit.is_none()).map(compared_json).into_iter().collect::<Vec<_>>(),
+                "finding": unfit,
             });
-            (text, value)
+            (unfit.is_none(), text, value)
         }
         Err(finding) => {
             let value = json!({ "good": false, "line": finding.line, "finding": finding.what });
-            (finding.to_string(), value)
+            (false, finding.to_string(), value)
         }
     };
     say!("{}", if json { serde_json::to_string_pretty(&value)? } else { text });

@@ -2,7 +2,7 @@
 
 use crate::field::{Committing, FIELDS, SALT_LEN, Salt, Value, salts, write_list, write_text};
 use crate::tree::{Hash, sha256};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// What came of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,18 +11,38 @@ pub enum Outcome {
     Done(Option<String>),
     /// It was refused: the reason's kind, AWS's code.
     Refused(String, String),
-    /// Several things were asked at once: one outcome each, in the order of the resources.
-    Each(Vec<Self>),
+    /// Several things were asked at once: one outcome each, in the order of the resources. They do not nest: what reads
+    /// as nested is malformed, however deep it is.
+    Each(#[serde(deserialize_with = "not_nested")] Vec<Self>),
+}
+
+/// An outcome of one thing.
+#[derive(Deserialize)]
+enum One {
+    Done(Option<String>),
+    Refused(String, String),
+}
+
+fn not_nested<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Outcome>, D::Error> {
+    let all = Vec::<One>::deserialize(from)?;
+    let outcome = |one| match one {
+        One::Done(made) => Outcome::Done(made),
+        One::Refused(reason, code) => Outcome::Refused(reason, code),
+    };
+    Ok(all.into_iter().map(outcome).collect())
 }
 
 impl Outcome {
-    /// As it is committed to: `done`, `done WHAT`, `refused REASON CODE`.
+    /// As it is committed to: `done`, `done WHAT`, `refused REASON CODE`. In the reason, spaces and `%` are
+    /// percent-encoded, so that no other reason and code read the same.
     fn text(&self) -> String {
         match self {
             Self::Done(None) => "done".to_owned(),
             Self::Done(Some(made)) => format!("done {made}"),
-            Self::Refused(reason, code) => format!("refused {reason} {code}"),
-            // Outcomes do not nest; one that did would still be told from any other.
+            Self::Refused(reason, code) => {
+                format!("refused {} {code}", reason.replace('%', "%25").replace(' ', "%20"))
+            }
+            // Outcomes do not nest: one that did could not be read again.
             Self::Each(all) => all.iter().map(|one| format!("[{}]", one.text())).collect(),
         }
     }
@@ -261,27 +281,64 @@ impl Recorded {
         match content.split_first() {
             Some((&FORMAT, rest)) => {
                 let (salt, rest) = rest.split_first_chunk().ok_or(EntryError::Malformed)?;
-                let entry = postcard::from_bytes(rest).map_err(|_| EntryError::Malformed)?;
-                Ok(Self { entry, salt: *salt })
+                let (entry, rest) = postcard::take_from_bytes(rest).map_err(|_| EntryError::Malformed)?;
+                if rest.is_empty() { Ok(Self { entry, salt: *salt }) } else { Err(EntryError::Malformed) }
             }
             Some((format, _)) => Err(EntryError::Format(*format)),
             None => Err(EntryError::Malformed),
         }
     }
 
-    /// Reads it, and checks that it is what the tree commits to.
+    /// Reads it, and checks that it is what the tree commits to, written in the one way in which it is written.
     ///
     /// # Errors
     /// [`EntryError`].
     pub fn checked(commitment: &Hash, content: &[u8]) -> Result<Self, EntryError> {
         let read = Self::read(content)?;
-        if read.commitment() == *commitment { Ok(read) } else { Err(EntryError::Commitment) }
+        if read.commitment() != *commitment {
+            return Err(EntryError::Commitment);
+        }
+        // Numbers that are longer than they need be are all that one could write otherwise.
+        let shortest = CONTENT_AT - 32 + read.entry.written_len();
+        if content.len() == shortest { Ok(read) } else { Err(EntryError::Malformed) }
     }
 
     /// The 32 bytes that the tree commits to.
     #[must_use]
     pub fn commitment(&self) -> Hash {
         self.entry.commitment_with(&self.entry.outcome, &self.salt)
+    }
+}
+
+/// Bytes of a number as postcard writes it: seven bits in each.
+const fn number_len(number: u64) -> usize {
+    1 + (u64::BITS - (number | 1).leading_zeros() - 1) as usize / 7
+}
+
+const fn text_len(text: &str) -> usize {
+    number_len(text.len() as u64) + text.len()
+}
+
+fn outcome_len(outcome: &Outcome) -> usize {
+    // Each kind's number takes a byte.
+    1 + match outcome {
+        Outcome::Done(made) => 1 + made.as_deref().map_or(0, text_len),
+        Outcome::Refused(reason, code) => text_len(reason) + text_len(code),
+        Outcome::Each(all) => number_len(all.len() as u64) + all.iter().map(outcome_len).sum::<usize>(),
+    }
+}
+
+impl Entry {
+    /// Bytes that postcard writes of the entry. Counted by hand, because writing it would cost every check a tenth more.
+    fn written_len(&self) -> usize {
+        // Numbers with a sign are folded: 0, -1, 1, -2, …
+        let time = (self.time_ms << 1) ^ (self.time_ms >> 63);
+        let texts = [&self.service, &self.operation, &self.principal, &self.account, &self.key, &self.label];
+        let more = [&self.nationality, &self.duty, &self.agent, &self.source];
+        let texts: usize = texts.into_iter().chain(more).map(|text| text_len(text)).sum();
+        let resources: usize = self.resources.iter().map(|text| text_len(text)).sum();
+        let list = number_len(self.resources.len() as u64) + resources;
+        number_len(time.cast_unsigned()) + self.request.len() + texts + list + outcome_len(&self.outcome)
     }
 }
 
@@ -339,6 +396,68 @@ pub(crate) mod tests {
         }
         assert_eq!(Recorded::read(&[]), Err(EntryError::Malformed));
         assert_eq!(Recorded::read(&[9, 9]), Err(EntryError::Format(9)));
+    }
+
+    #[test]
+    fn an_entry_is_written_in_one_way() {
+        let each = Outcome::Each(vec![Outcome::Done(None)]);
+        let row = Entry { outcome: each, ..entry() }.record(&[1; 32]);
+        let (commitment, content) = split(&row);
+        assert!(Recorded::checked(&commitment, content).is_ok());
+        // Bytes behind it.
+        let longer = [content, &[0]].concat();
+        assert_eq!(Recorded::checked(&commitment, &longer), Err(EntryError::Malformed));
+        assert_eq!(Recorded::read(&longer), Err(EntryError::Malformed));
+        // A length in two bytes that has room in one: `service`, behind the time (6 bytes here) and the request.
+        let at = CONTENT_AT - 32 + postcard::to_stdvec(&entry().time_ms).unwrap().len() + 8;
+        assert_eq!(content[at..at + 3], [2, b's', b'3']);
+        let mut padded = content.to_vec();
+        padded.splice(at..=at, [0x82, 0]);
+        assert_eq!(Recorded::read(&padded).unwrap().commitment(), commitment, "it says the same");
+        assert_eq!(Recorded::checked(&commitment, &padded), Err(EntryError::Malformed));
+    }
+
+    #[test]
+    fn an_entrys_length_is_that_of_what_is_written() {
+        let refused = Outcome::Refused("r".repeat(200), String::new());
+        let outcomes =
+            [Outcome::Done(None), refused.clone(), Outcome::Each(vec![refused; 129]), Outcome::Each(Vec::new())];
+        let times = [0, -1, 1, 63, 64, -64, -65, 1_769_000_000_123, i64::MAX, i64::MIN];
+        for (outcome, time_ms) in outcomes.iter().cycle().zip(times) {
+            for length in [0, 1, 127, 128, 16_383, 16_384] {
+                let (outcome, agent) = (outcome.clone(), "a".repeat(length));
+                let entry = Entry {
+                    time_ms,
+                    outcome,
+                    resources: vec!["é".repeat(length % 300); length % 200],
+                    agent,
+                    ..entry()
+                };
+                assert_eq!(entry.written_len(), postcard::to_stdvec(&entry).unwrap().len());
+            }
+        }
+    }
+
+    #[test]
+    fn outcomes_do_not_nest() {
+        let nested = Outcome::Each(vec![Outcome::Each(vec![Outcome::Done(None)])]);
+        let row = Entry { outcome: nested, ..entry() }.record(&[1; 32]);
+        assert_eq!(Recorded::read(split(&row).1), Err(EntryError::Malformed));
+        // However deep, reading goes no deeper.
+        let row = entry().record(&[1; 32]);
+        let (_, content) = split(&row);
+        let end = content.len() - postcard::to_stdvec(&(&entry().outcome, &entry().source)).unwrap().len();
+        let deep = [&content[..end], &[2, 1].repeat(1 << 20)].concat();
+        assert_eq!(Recorded::read(&deep), Err(EntryError::Malformed));
+    }
+
+    #[test]
+    fn no_two_outcomes_are_committed_to_alike() {
+        let refused = |reason: &str, code: &str| Outcome::Refused(reason.to_owned(), code.to_owned()).text();
+        assert_eq!(refused("not-in-view", "NoSuchKey"), "refused not-in-view NoSuchKey");
+        assert_eq!(refused("a b", "c"), "refused a%20b c");
+        assert_eq!(refused("a", "b c"), "refused a b c");
+        assert_ne!(refused("a b", "c"), refused("a%20b", "c"));
     }
 
     #[test]

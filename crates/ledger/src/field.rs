@@ -74,6 +74,24 @@ pub(crate) fn write_list(texts: &[impl AsRef<str>], to: &mut Vec<u8>) {
     }
 }
 
+/// Bytes from so many pairs of hexadecimal digits, small letters alone: there is one way to write each.
+pub(crate) fn from_hexadecimal<const LEN: usize>(text: &str) -> Option<[u8; LEN]> {
+    let digit = |digit: u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    };
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != LEN || !rest.is_empty() {
+        return None;
+    }
+    let mut bytes = [0; LEN];
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = digit(*high)? << 4 | digit(*low)?;
+    }
+    Some(bytes)
+}
+
 /// The salt of each field: halves of `SHA-256(entry's salt ‖ "fastness salts" ‖ number)`.
 #[must_use]
 pub fn salts(of_entry: &Salt) -> [Salt; FIELDS.len()] {

@@ -4,7 +4,7 @@
 //! a partition's ledger grew   its tree grows by the new commitments; hashes of full tiles and a new checkpoint, signed
 //!                             with both keys, are kept in one commit
 //! then, at the ceiling        the partitions' new checkpoints become entries of the region's log, which gets a
-//!                             checkpoint of its own in the same commit
+//!                             checkpoint of its own in the same commit; so does a note of each one that is last
 //! ```
 //!
 //! A log is never signed against its own last checkpoint: what no longer fits it is an alarm, and nothing more is signed
@@ -22,8 +22,10 @@ use std::collections::HashMap;
 /// Entries that one checkpoint takes in at most, so that a long backlog is worked off in steps.
 const STEP_LEN: u64 = 1 << 20;
 
-/// Entries of the region's log that are looked through for each log's last checkpoint when a region starts.
-const LOOK_BACK_LEN: u64 = 4096;
+/// The note under which the ceiling keeps the last checkpoint of a partition's ledger that the region's log has.
+fn bound_note(origin: &str) -> String {
+    format!("bound/{origin}")
+}
 
 /// The keys that sign a region's logs: they come from its root key, and from nothing else.
 ///
@@ -113,9 +115,8 @@ impl Keeper {
 
     /// Whether a ledger that is met for the first time extends what the region's log knows of it.
     fn fits_the_region(&self, log: &Log<'_>, frontier: &Frontier) -> Result<(), LogError> {
-        let bound = last_bound(&Log::of_region(&self.store), &self.store)?;
-        let Some(text) = bound.get(&log.label()) else { return Ok(()) };
-        let bound = Checkpoint::parse(text)?;
+        let Some(text) = self.last_bound(log.label())? else { return Ok(()) };
+        let bound = Checkpoint::parse(&text)?;
         if bound.size > frontier.size() {
             return Err(LogError::PutBack { bound: bound.size, signed: frontier.size() });
         }
@@ -148,18 +149,28 @@ impl Keeper {
             Some(frontier) => frontier,
             None => {
                 let frontier = resume(&log, &self.keys)?;
-                self.bound = last_bound(&log, &store)?;
+                self.bound.clear();
                 frontier
             }
         };
-        let new: Vec<(Label, String)> =
-            latest.into_iter().filter(|(label, text)| self.bound.get(label) != Some(text)).collect();
+        let mut new = Vec::new();
+        for (label, text) in latest {
+            if !self.bound.contains_key(&label)
+                && let Some(last) = self.last_bound(label)?
+            {
+                self.bound.insert(label, last);
+            }
+            if self.bound.get(&label) != Some(&text) {
+                new.push((label, text));
+            }
+        }
         if new.is_empty() {
             self.region = Some(frontier);
             return Ok(None);
         }
         let mut kept = Kept::default();
-        for (_, text) in &new {
+        for (label, text) in &new {
+            kept.notes.push((bound_note(&Log::of_partition(&store, *label).origin()), text.clone().into_bytes()));
             frontier.push(leaf_hash(text.as_bytes()), |tile| {
                 kept.tiles.push((LedgerLog::Region, tile.level, tile.index, tile.hash));
             });
@@ -172,22 +183,11 @@ impl Keeper {
         self.bound.extend(new);
         Ok(Some(checkpoint))
     }
-}
 
-/// The last checkpoint of each partition in the region's log, as far as a look back tells: one that is not found is
-/// appended again, which says nothing new.
-fn last_bound(log: &Log<'_>, store: &Store) -> Result<HashMap<Label, String>, LogError> {
-    let labels = store.labels();
-    let names: HashMap<String, Label> =
-        labels.held().iter().map(|label| (Log::of_partition(store, *label).origin(), *label)).collect();
-    let length = log.length()?;
-    let mut found = HashMap::new();
-    store.region_log(log.label(), length.saturating_sub(LOOK_BACK_LEN), length, |_, entry| {
-        let text = String::from_utf8_lossy(entry).into_owned();
-        if let Some(label) = text.lines().next().and_then(|origin| names.get(origin)) {
-            found.insert(*label, text);
-        }
-        true
-    })?;
-    Ok(found)
+    /// The last checkpoint of a partition's ledger that is in the region's log.
+    fn last_bound(&self, label: Label) -> Result<Option<String>, LogError> {
+        let note = bound_note(&Log::of_partition(&self.store, label).origin());
+        let kept = self.store.note_kept(Log::of_region(&self.store).label(), &note)?;
+        Ok(kept.map(|text| String::from_utf8_lossy(&text).into_owned()))
+    }
 }

@@ -184,14 +184,37 @@ pub enum LogError {
         /// Those that the log's own checkpoint is over.
         signed: u64,
     },
+    /// Hashes of its tree are there, or entries that come with a checkpoint, and no checkpoint is.
+    #[error("it was signed, and its last checkpoint is missing: it was removed")]
+    Missing,
     /// What was signed is not what is there.
     #[error("the root over the first {0} entries is not the one that was signed: one of them, or a hash, was changed")]
     Root(u64),
 }
 
+impl LogError {
+    /// What alarms are told apart by: it stays the same while numbers in the words change.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Fault(_) => "store",
+            Self::Note(_) => "checkpoint",
+            Self::Origin { .. } => "another log's",
+            Self::Shorter { .. } => "shorter",
+            Self::PutBack { .. } => "put back",
+            Self::Missing => "missing",
+            Self::Root(_) => "root",
+        }
+    }
+}
+
 /// Where a log stands: what its next checkpoint grows from.
 pub(crate) fn resume(log: &Log<'_>, keys: &SigningKeys) -> Result<Frontier, LogError> {
-    let Some((signed, _)) = log.checkpoint(&keys.of_log(&log.origin()))? else { return Ok(Frontier::default()) };
+    let Some((signed, _)) = log.checkpoint(&keys.of_log(&log.origin()))? else {
+        // Tiles, and every entry of the region's log, are committed together with a checkpoint.
+        let was_signed = log.tile(1, 0)?.is_some() || (log.kind() == LedgerLog::Region && log.length()? > 0);
+        return if was_signed { Err(LogError::Missing) } else { Ok(Frontier::default()) };
+    };
     let found = log.length()?;
     if found < signed.size {
         return Err(LogError::Shorter { signed: signed.size, found });

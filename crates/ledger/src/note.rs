@@ -275,11 +275,16 @@ impl Note {
 }
 
 impl Note {
-    /// The same without the signatures of unknown keys.
+    /// The same with the first signature of each known key alone: who hands a note on may have repeated lines.
     #[must_use]
     pub fn of_known(mut self, known: &[VerifierKey]) -> Self {
-        let is_known = |one: &NoteSignature| known.iter().any(|key| key.name == one.name && key.id() == one.id);
-        self.signatures.retain(is_known);
+        let mut seen = Vec::new();
+        self.signatures.retain(|one| {
+            let of = known.iter().find(|key| key.name == one.name && key.id() == one.id);
+            let is_first = of.is_some_and(|key| !seen.contains(&key));
+            seen.extend(of);
+            is_first
+        });
         self
     }
 }

@@ -1,15 +1,24 @@
 //! The offline verifier: reads a region's logs from beginning to end.
 
+mod bound;
+mod said;
+mod times;
+
 use crate::checkpoint::Checkpoint;
 use crate::log::{Log, LogError};
-use crate::note::VerifierKey;
+use crate::note::{Note, VerifierKey};
 use crate::tree::{Frontier, Hash, TILE_LEN, TileHash};
 use crate::{Entry, Recorded, chain_link};
+use bound::{Size, region_log};
 use fastness_label::Label;
-use fastness_store::{Fault, LedgerCheck, LedgerLog, LedgerState, Store};
+use fastness_store::{ContentDigest, Fault, LedgerCheck, LedgerLog, LedgerState, Store};
+use said::Said;
 use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
+use times::Times;
 
 /// Entries whose contents one thread checks before it takes others.
 const SHARE_LEN: u64 = 1 << 16;
@@ -50,6 +59,47 @@ pub enum Finding {
     /// The hash over all entries of an older chain is not the one in the counters.
     #[error("the hash over the whole old chain is not the one that the catalog's counters hold")]
     Head,
+    /// The older chain is not the one that an entry, which is under the tree, says that it was.
+    #[error(
+        "entry {number} says how the older chain ended, with {said} entries; the chain that is there, of {found}, is another: it was rewritten, cut off or removed"
+    )]
+    ChainEnd {
+        /// The entry that says so.
+        number: u64,
+        /// The chain's entries, as it says.
+        said: u64,
+        /// Entries of the chain that is there.
+        found: u64,
+    },
+    /// No entry says how the older chain ended.
+    #[error("no entry `EndChain` says how the older chain ended: nothing that was signed holds that chain")]
+    NoChainEnd,
+    /// Contents are gone, and no entry says that they were dropped.
+    #[error("the contents of entries {from} to {to} are gone, and no entry `DropContents` says so: they were removed")]
+    Dropped {
+        /// The first of them.
+        from: u64,
+        /// The last one.
+        to: u64,
+    },
+    /// The times that a segment is found by are not those of its entries.
+    #[error("entries {first} to {last} are looked up by times that are not theirs: their segment's record was changed")]
+    Times {
+        /// The segment's first entry.
+        first: u64,
+        /// Its last one.
+        last: u64,
+    },
+    /// Entries that should long have been signed are under no checkpoint.
+    #[error(
+        "entries {first} to {last} are under no checkpoint, though the region was there for more than a minute after the first of them: its keeper did not run, or checkpoints were removed"
+    )]
+    Unsigned {
+        /// The first of them.
+        first: u64,
+        /// The last one.
+        last: u64,
+    },
     /// A hash of the tree that is kept is missing, or is not the one that the entries make.
     #[error("the kept hash over entries {first} to {last} is missing or not theirs: it, or one of them, was changed")]
     Tile {
@@ -119,10 +169,13 @@ impl Finding {
         match self {
             Self::Gap { expected, .. } => *expected,
             Self::Link(number) | Self::Content { number, .. } | Self::Region { number, .. } => *number,
-            Self::Tile { first, .. } => *first,
+            Self::ChainEnd { number, .. } => *number,
+            Self::Tile { first, .. } | Self::Times { first, .. } | Self::Unsigned { first, .. } => *first,
+            Self::Dropped { from, .. } => *from,
             Self::Signed { since, .. } => *since,
             Self::Length { .. }
             | Self::Head
+            | Self::NoChainEnd
             | Self::Log(_)
             | Self::Rewound { .. }
             | Self::Forked { .. }
@@ -151,6 +204,8 @@ pub struct LogReport {
     pub root: Hash,
     /// The first thing that is wrong, if anything.
     pub finding: Option<Finding>,
+    /// What could not be compared any more, in words; nothing of it is wrong.
+    pub remarks: Vec<String>,
 }
 
 /// Checks every log of a region with the public keys of its keeper; `progress` hears how many entries were read.
@@ -158,85 +213,49 @@ pub struct LogReport {
 /// # Errors
 /// A fault when the counters cannot be read at all.
 pub fn verify(store: &Store, keys: &[VerifierKey], mut progress: impl FnMut(u64)) -> Result<Vec<LogReport>, Fault> {
-    let (mut region, bound) = region_log(store, keys)?;
-    let mut reports = Vec::new();
+    let (mut region, mut bound) = region_log(store, keys)?;
+    let (mut reports, mut times) = (Vec::new(), Vec::new());
     for state in store.ledgers()? {
         let log = Log::of_partition(store, state.label);
-        let origin = log.origin();
-        let mut wanted: Vec<Bound> = bound.iter().filter(|one| one.checkpoint.origin == origin).cloned().collect();
-        let mut report = ledger(store, &log, &state, keys, &mut wanted, &mut progress);
-        // What the region's log says of a log that does not exist is looked at below.
-        report.origin.clone_from(&origin);
+        let known = bound.remove(&log.origin()).map(|of| of.sizes).unwrap_or_default();
+        let (report, of_log) = ledger(store, &log, &state, keys, known, &mut progress);
         reports.push(report);
+        times.push(of_log);
     }
-    let known = |one: &Bound| reports.iter().any(|report| report.origin == one.checkpoint.origin);
-    if region.finding.is_none()
-        && let Some(one) = bound.iter().find(|one| !known(one))
-    {
-        let why = format!("there is no log `{}`", one.checkpoint.origin);
-        region.finding = Some(Finding::Region { number: one.number, why });
+    times::compare(&times, &mut reports);
+    let unknown = bound.into_iter().min_by_key(|(_, of)| of.number);
+    if let Some((origin, of)) = unknown.filter(|_| region.finding.is_none()) {
+        let why = format!("there is no log `{origin}`");
+        region.finding = Some(Finding::Region { number: of.number, why });
     }
     reports.push(region);
     Ok(reports)
 }
 
-/// A partition's checkpoint in the region's log.
-#[derive(Debug, Clone)]
-struct Bound {
-    number: u64,
-    checkpoint: Checkpoint,
-}
-
-/// The region's log, checked, and the checkpoints in it.
-fn region_log(store: &Store, keys: &[VerifierKey]) -> Result<(LogReport, Vec<Bound>), Fault> {
-    let log = Log::of_region(store);
-    let length = log.length()?;
-    let mut report = blank(&log);
-    let mut bound: Vec<Bound> = Vec::new();
-    let mut finding = None;
-    let read = store.region_log(log.label(), 0, length, |number, entry| {
-        match follows(&bound, entry) {
-            Ok(checkpoint) => bound.push(Bound { number, checkpoint }),
-            Err(why) => finding = Some(Finding::Region { number, why }),
-        }
-        finding.is_none()
-    });
-    report.entries = bound.len() as u64;
-    report.finding = finding.or_else(|| read.err().map(|fault| Finding::Unreadable(fault.to_string())));
-    grown(&log, keys, length, Vec::new(), &mut report);
-    Ok((report, bound))
-}
-
-/// A checkpoint that follows those before it.
-fn follows(before: &[Bound], entry: &[u8]) -> Result<Checkpoint, String> {
-    let text = std::str::from_utf8(entry).map_err(|error| error.to_string())?;
-    let checkpoint = Checkpoint::parse(text).map_err(|error| error.to_string())?;
-    let last = before.iter().rev().map(|one| &one.checkpoint).find(|one| one.origin == checkpoint.origin);
-    match last {
-        Some(last) if last.size > checkpoint.size => {
-            Err(format!("`{}` shrank from {} entries to {}", last.origin, last.size, checkpoint.size))
-        }
-        Some(last) if last.size == checkpoint.size && last.root != checkpoint.root => {
-            Err(format!("`{}` has two roots over {} entries: it was forked", last.origin, last.size))
-        }
-        _ => Ok(checkpoint),
+fn blank(log: &Log<'_>) -> LogReport {
+    let (origin, label, is_region) = (log.origin(), log.label(), log.kind() == LedgerLog::Region);
+    LogReport {
+        origin,
+        label,
+        is_region,
+        entries: 0,
+        signed: 0,
+        dropped: 0,
+        root: [0; 32],
+        finding: None,
+        remarks: Vec::new(),
     }
 }
 
-fn blank(log: &Log<'_>) -> LogReport {
-    let (origin, label, is_region) = (log.origin(), log.label(), log.kind() == LedgerLog::Region);
-    LogReport { origin, label, is_region, entries: 0, signed: 0, dropped: 0, root: [0; 32], finding: None }
-}
-
-/// A partition's ledger, checked.
+/// A partition's ledger, checked, and when its entries were made.
 fn ledger(
     store: &Store,
     log: &Log<'_>,
     state: &LedgerState,
     keys: &[VerifierKey],
-    bound: &mut Vec<Bound>,
+    bound: Vec<Size>,
     progress: &mut dyn FnMut(u64),
-) -> LogReport {
+) -> (LogReport, Times) {
     let mut report = LogReport { dropped: state.dropped, ..blank(log) };
     let mut chain = Chain::default();
     let read = store.frozen_rows(state.label, |number, hash, entry| {
@@ -247,17 +266,28 @@ fn ledger(
     report.finding = chain.finish(read, state.frozen);
     report.entries = chain.length;
     if report.finding.is_some() {
-        return report;
+        return (report, Times::default());
     }
-    let (good, finding) = contents(store, state, progress);
+    let signed = log.checkpoint(keys);
+    let size = signed.iter().flatten().map(|(checkpoint, _)| checkpoint.size).next().unwrap_or_default();
+    let Contents { good, finding, said, times } = contents(store, state, size, progress);
     report.entries += good;
-    report.finding = finding;
-    grown(log, keys, state.length, std::mem::take(bound), &mut report);
-    report
+    report.finding = finding.or_else(|| said.compare((chain.length, chain.head), state, &mut report.remarks));
+    grown(log, signed, state.length, bound, &mut report);
+    (report, times)
 }
 
-/// Checks the contents of all entries against their commitments, on every core. How many are good, and the first bad one.
-fn contents(store: &Store, state: &LedgerState, progress: &mut dyn FnMut(u64)) -> (u64, Option<Finding>) {
+/// What was read of a ledger's contents.
+struct Contents {
+    good: u64,
+    finding: Option<Finding>,
+    said: Said,
+    times: Times,
+}
+
+/// Checks the contents of all entries against their commitments, on every core.
+fn contents(store: &Store, state: &LedgerState, signed: u64, progress: &mut dyn FnMut(u64)) -> Contents {
+    let read = Mutex::new((Said::default(), Times::default()));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (next, done, stop) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
     let work = || {
@@ -266,7 +296,13 @@ fn contents(store: &Store, state: &LedgerState, progress: &mut dyn FnMut(u64)) -
             if from >= state.length {
                 break;
             }
-            if let Some(finding) = share(store, state, from..state.length.min(from + SHARE_LEN), &done) {
+            let mut share = Share::new(signed);
+            let finding = share.check(store, state, from..state.length.min(from + SHARE_LEN), &done);
+            let mut all = read.lock().unwrap_or_else(PoisonError::into_inner);
+            all.0.add(share.said);
+            all.1.add(share.times);
+            drop(all);
+            if let Some(finding) = finding {
                 stop.store(true, Ordering::Relaxed);
                 return Some((from, finding));
             }
@@ -290,66 +326,107 @@ fn contents(store: &Store, state: &LedgerState, progress: &mut dyn FnMut(u64)) -
         ended.min_by_key(|(from, _)| *from)
     });
     let good = done.load(Ordering::Relaxed);
-    match first {
-        Some((_, finding)) => (good, Some(finding)),
-        None if good == state.length => (good, None),
-        None => (good, Some(Finding::Length { expected: state.length, found: good })),
-    }
+    let finding = match first {
+        Some((_, finding)) => Some(finding),
+        None if good == state.length => None,
+        None => Some(Finding::Length { expected: state.length, found: good }),
+    };
+    let (said, times) = read.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Contents { good, finding, said, times }
 }
 
-/// Checks the contents of a range of entries; the first bad one.
-fn share(store: &Store, state: &LedgerState, range: Range<u64>, done: &AtomicU64) -> Option<Finding> {
-    let (mut next, mut finding) = (range.start, None);
-    let read = store.ledger_rows(state.label, range.start, range.end, |number, commitment, content| {
-        finding = row(next, state.dropped, number, commitment, content);
-        if finding.is_none() {
-            next += 1;
-            done.fetch_add(1, Ordering::Relaxed);
+/// What one thread reads at a time: whole segments.
+struct Share {
+    said: Said,
+    times: Times,
+}
+
+impl Share {
+    fn new(signed: u64) -> Self {
+        Self { said: Said::default(), times: Times::behind(signed) }
+    }
+
+    /// Checks the contents of a range of entries; the first bad one.
+    fn check(&mut self, store: &Store, state: &LedgerState, range: Range<u64>, done: &AtomicU64) -> Option<Finding> {
+        let (mut next, mut finding) = (range.start, None);
+        let read = store.ledger_rows(state.label, range.start, range.end, |number, commitment, content| {
+            match row(next, state.dropped, number, commitment, content) {
+                Err(found) => finding = Some(found),
+                Ok(recorded) => {
+                    finding = recorded.and_then(|recorded| self.see(store, state, number, &recorded.entry));
+                }
+            }
+            if finding.is_none() {
+                next += 1;
+                done.fetch_add(1, Ordering::Relaxed);
+            }
+            finding.is_none()
+        });
+        match read {
+            _ if finding.is_some() => finding,
+            Err(fault) => Some(Finding::Content { number: next, error: fault.to_string() }),
+            Ok(()) if next < range.end => Some(Finding::Gap { expected: next, found: range.end }),
+            Ok(()) => None,
         }
-        finding.is_none()
-    });
-    match read {
-        _ if finding.is_some() => finding,
-        Err(fault) => Some(Finding::Content { number: next, error: fault.to_string() }),
-        Ok(()) if next < range.end => Some(Finding::Gap { expected: next, found: range.end }),
-        Ok(()) => None,
+    }
+
+    /// What a good entry says beside; at the end of a segment, whether it is looked up by the right times.
+    fn see(&mut self, store: &Store, state: &LedgerState, number: u64, entry: &Entry) -> Option<Finding> {
+        self.said.see(number, entry);
+        let whole = self.times.see(number, entry.time_ms)?;
+        match store.segment_times(state.label, number) {
+            Ok(kept) if kept.is_none_or(|kept| kept == whole.times) => None,
+            Ok(_) => Some(Finding::Times { first: whole.first, last: number }),
+            Err(fault) => Some(Finding::Unreadable(fault.to_string())),
+        }
     }
 }
 
-/// What is wrong with one entry.
-fn row(expected: u64, dropped: u64, number: u64, commitment: &Hash, content: Option<&[u8]>) -> Option<Finding> {
+/// An entry's content, unless it was dropped; or what is wrong with it.
+fn row(
+    expected: u64,
+    dropped: u64,
+    number: u64,
+    commitment: &Hash,
+    content: Option<&[u8]>,
+) -> Result<Option<Recorded>, Finding> {
     if number != expected {
-        return Some(Finding::Gap { expected, found: number });
+        return Err(Finding::Gap { expected, found: number });
     }
-    let wrong = |error: String| Some(Finding::Content { number, error });
+    let wrong = |error: String| Finding::Content { number, error };
     match content {
-        Some(content) => Recorded::checked(commitment, content).err().and_then(|error| wrong(error.to_string())),
-        None if number < dropped => None,
-        None => wrong("its content is gone, though its time was not over".to_owned()),
+        Some(content) => Recorded::checked(commitment, content).map(Some).map_err(|error| wrong(error.to_string())),
+        None if number < dropped => Ok(None),
+        None => Err(wrong("its content is gone, though its time was not over".to_owned())),
     }
 }
 
 /// Grows the tree over a log's entries, and compares it with every hash and root that was kept or signed.
-fn grown(log: &Log<'_>, keys: &[VerifierKey], length: u64, bound: Vec<Bound>, report: &mut LogReport) {
-    let signed = match log.checkpoint(keys) {
-        Ok(signed) => signed.map(|(checkpoint, _)| checkpoint),
-        Err(error) => {
-            report.finding.get_or_insert(error.into());
-            None
-        }
-    };
-    report.signed = signed.as_ref().map_or(0, |checkpoint| checkpoint.size);
-    if let Some(last) = bound.last().filter(|last| last.checkpoint.size > report.signed) {
-        let put_back = LogError::PutBack { bound: last.checkpoint.size, signed: report.signed };
-        report.finding.get_or_insert(put_back.into());
+fn grown(
+    log: &Log<'_>,
+    signed: Result<Option<(Checkpoint, Note)>, LogError>,
+    length: u64,
+    bound: Vec<Size>,
+    report: &mut LogReport,
+) {
+    let signed = signed.unwrap_or_else(|error| {
+        report.finding.get_or_insert(error.into());
+        None
+    });
+    let signed = signed.map(|(checkpoint, _)| (checkpoint.size, checkpoint.root));
+    report.signed = signed.map_or(0, |(size, _)| size);
+    if let Some((size, _)) = bound.last().filter(|(size, _)| *size > report.signed) {
+        report.finding.get_or_insert(LogError::PutBack { bound: *size, signed: report.signed }.into());
     }
     if report.signed > length {
         report.finding.get_or_insert(LogError::Shorter { signed: report.signed, found: length }.into());
     }
     // Whose roots are compared, in the order of their sizes.
-    let mut wanted: Vec<Checkpoint> = bound.into_iter().map(|one| one.checkpoint).chain(signed).collect();
-    wanted.retain(|checkpoint| (1..=length).contains(&checkpoint.size));
-    wanted.sort_by_key(|checkpoint| checkpoint.size);
+    let mut wanted = bound;
+    if let Some(signed) = signed {
+        wanted.insert(wanted.partition_point(|(size, _)| *size <= signed.0), signed);
+    }
+    wanted.retain(|(size, _)| (1..=length).contains(size));
     let mut growing = Growing { log, frontier: Frontier::default(), wanted: &wanted, since: 0, finding: None };
     let read = log.leaves((0, length), |_, leaf| growing.push(leaf, report.signed));
     let Growing { frontier, finding, .. } = growing;
@@ -369,7 +446,7 @@ fn grown(log: &Log<'_>, keys: &[VerifierKey], length: u64, bound: Vec<Bound>, re
 struct Growing<'a> {
     log: &'a Log<'a>,
     frontier: Frontier,
-    wanted: &'a [Checkpoint],
+    wanted: &'a [Size],
     /// Entries that the last good root is over.
     since: u64,
     finding: Option<Finding>,
@@ -387,9 +464,9 @@ impl Growing<'_> {
         if size <= signed {
             self.finding = complete.into_iter().find_map(|tile| self.kept(tile));
         }
-        while let Some((next, rest)) = self.wanted.split_first().filter(|(next, _)| next.size == size) {
+        while let Some((next, rest)) = self.wanted.split_first().filter(|(next, _)| next.0 == size) {
             self.wanted = rest;
-            if self.frontier.root() != next.root {
+            if self.frontier.root() != next.1 {
                 self.finding.get_or_insert(Finding::Signed { size, since: self.since });
                 return;
             }
@@ -458,6 +535,7 @@ pub fn checker(_: Label) -> Box<dyn LedgerCheck> {
 struct Checker {
     chain: Chain,
     rows: u64,
+    said: Said,
     finding: Option<Finding>,
 }
 
@@ -468,9 +546,18 @@ impl LedgerCheck for Checker {
 
     fn row(&mut self, number: u64, commitment: &[u8; 32], content: Option<&[u8]>) -> bool {
         // Whether a content may be gone, the catalog's own check says.
-        self.finding = row(self.rows, u64::MAX, number, commitment, content);
-        self.rows += u64::from(self.finding.is_none());
+        match row(self.rows, u64::MAX, number, commitment, content) {
+            Err(finding) => self.finding = Some(finding),
+            Ok(recorded) => {
+                self.rows += 1;
+                recorded.iter().for_each(|recorded| self.said.see(number, &recorded.entry));
+            }
+        }
         self.finding.is_none()
+    }
+
+    fn digest(&self, commitment: &Hash, content: &[u8]) -> Option<ContentDigest> {
+        Some(crate::digest(commitment, content))
     }
 
     fn finish(&mut self, state: &LedgerState, read: Result<(), Fault>) -> Option<String> {
@@ -487,7 +574,11 @@ impl LedgerCheck for Checker {
                 Ok(()) if self.rows != state.length => {
                     Some(Finding::Length { expected: state.length, found: self.rows })
                 }
-                Ok(()) => None,
+                Ok(()) => {
+                    // What cannot be compared any more, the verifier says.
+                    let chain = (self.chain.length, self.chain.head);
+                    std::mem::take(&mut self.said).compare(chain, state, &mut Vec::new())
+                }
             });
         finding.map(|finding| finding.to_string())
     }

@@ -295,10 +295,10 @@ pub fn witness_key(root: &RootKey, region: &str) -> Result<WitnessKey, NoteError
     WitnessKey::from_seed(&format!("fastness/{region}/witness"), &seed)
 }
 
-/// The note with a cosignature of a second since 1970, and without the signatures of unknown keys.
+/// The note with a cosignature of a second since 1970, and one signature of each key of the log, and nothing else.
 ///
 /// # Errors
-/// [`NoteError`] when the key cannot sign.
+/// [`NoteError::Malformed`] when the note would be none any more, another [`NoteError`] when the key cannot sign.
 pub fn cosigned_note(
     note: &Note,
     log_keys: &[VerifierKey],
@@ -307,7 +307,8 @@ pub fn cosigned_note(
 ) -> Result<Note, NoteError> {
     let mut note = note.clone().of_known(log_keys);
     note.signatures.push(cosignature(&witness.pair, &witness.name, time, &note.text)?);
-    Ok(note)
+    // What is kept is read again: a note that nobody could read would be the witness's last.
+    Note::parse(note.to_string().as_bytes())
 }
 
 /// What is wrong with a log, if a witness cosigned this checkpoint of it. Whose the cosignature is, is for the caller to

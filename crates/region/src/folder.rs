@@ -199,7 +199,9 @@ impl RegionFolder {
             self.clear().map_err(disk)?;
         }
         if let Some(root) = self.root()? {
-            return self.open_made(Arc::new(OsDisk::new(&self.path)), root, policy, &setup.name);
+            let store = self.open_made(Arc::new(OsDisk::new(&self.path)), root, policy, &setup.name)?;
+            crate::keeper::end_chains(&store, &moment).await.map_err(|fault| self.store_error(fault))?;
+            return Ok(store);
         }
         File::create(self.path.join(MAKING)).and_then(|file| file.sync_all()).map_err(disk)?;
         File::open(&self.path).and_then(|folder| folder.sync_all()).map_err(disk)?;

@@ -206,6 +206,7 @@ async fn every_request_is_one_entry_in_the_right_ledger() {
     waits.sort();
     let median = waits[waits.len() / 2];
     assert!(median <= Duration::from_millis(100), "reads' entries do not follow within 100 ms: {waits:?}");
+    assert_eq!(house.keeper().step().await.alarms, []);
     for report in verify(&house.store, &house.log_keys(), |_| ()).unwrap() {
         assert_eq!(report.finding, None, "{report:?}");
     }
@@ -289,6 +290,7 @@ async fn low_ledgers_are_the_same_with_and_without_high_activity() {
         assert_eq!(with, without, "{label}");
     }
     assert!(rows(&template, &busy, TOP).len() > rows(&template, &quiet, TOP).len());
+    assert_eq!(busy.keeper().step().await.alarms, []);
     for report in verify(&busy.store, &busy.log_keys(), |_| ()).unwrap() {
         assert_eq!(report.finding, None, "{report:?}");
     }

@@ -192,6 +192,15 @@ impl Store {
         self.inner.disk.free_bytes().map_err(|error| Fault::failed("asking for free space", error))
     }
 
+    /// How often a partition could not commit since it was opened: what it was to record then was refused or, of reads, is
+    /// recorded later.
+    ///
+    /// # Errors
+    /// A failure.
+    pub fn batches_refused(&self, label: Label) -> Result<u64, Fault> {
+        Ok(self.partition(label)?.batches_refused())
+    }
+
     /// Appends an entry to the ledger of a label's partition, and answers when it is durable.
     ///
     /// # Errors

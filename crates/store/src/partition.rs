@@ -86,6 +86,8 @@ pub(crate) struct Partition {
     snapshot: RwLock<Option<(Arc<Reading>, Arc<Opened>)>>,
     /// Counts the commits that changed the directory.
     directory_epoch: AtomicU64,
+    /// Counts the batches that were not committed.
+    refused: AtomicU64,
     /// Records of reads that no commit has yet.
     unrecorded: Mutex<Notes>,
     /// What the disk had free, and when that was asked.
@@ -166,6 +168,7 @@ impl Partition {
             turn: Mutex::new(()),
             snapshot: RwLock::default(),
             directory_epoch: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
             unrecorded: Mutex::default(),
             room: Mutex::default(),
             queue: Mutex::new(Some(sender)),
@@ -226,6 +229,11 @@ impl Partition {
     /// Counts the changes of the directory that this partition holds.
     pub(crate) fn directory_epoch(&self) -> u64 {
         self.directory_epoch.load(Ordering::Acquire)
+    }
+
+    /// Counts the batches that were not committed, each of which refused whatever it was to record.
+    pub(crate) fn batches_refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Takes `size` bytes of the room that the disk has beyond the reserve; the disk itself is asked now and then.
@@ -428,6 +436,7 @@ impl Partition {
             }
             Err(fault) => {
                 tracing::error!(label = ?self.label, %fault, "a batch was not committed");
+                self.refused.fetch_add(1, Ordering::Relaxed);
                 self.erasure.suspect();
                 // INVARIANT: nobody is told of success before this point, and the transaction is gone.
                 for after in done {

@@ -72,9 +72,11 @@ fn verify(lines: &[String]) -> Result<PackageReport, PackageFinding> {
 #[test]
 fn a_package_is_checked_with_public_keys_alone() {
     let lines = package();
-    let logs = vec![(LOG.to_owned(), 100)];
-    let expected = PackageReport { logs, records: 7, withheld_records: 1, withheld_fields: 12 };
-    assert_eq!(verify(&lines), Ok(expected));
+    let report = verify(&lines).unwrap();
+    assert_eq!(report.logs, [(LOG.to_owned(), 100)]);
+    assert_eq!((report.records, report.withheld_records, report.withheld_fields), (7, 1, 12));
+    assert_eq!(report.chosen, "all of ann's");
+    assert_eq!(report.checkpoints.iter().map(|one| one.size).collect::<Vec<_>>(), [70, 100]);
     for hidden in ["AKIAEXAMPLEEXAMPLE12", "127.0.0.1"] {
         assert!(!lines.join("").contains(hidden), "{hidden} is withheld");
     }
@@ -134,20 +136,59 @@ fn whatever_is_changed_is_found_in_its_line() {
     bad(1, "no disclosure package", &|lines| lines[0].truncate(40));
     bad(3, "no record", &|lines| lines[2].truncate(40));
     bad(3, "no record", &edit(2, "\"proof\"", "\"proofs\""));
+    // What the head says of all records holds for each.
+    bad(3, "`key` is withheld, against", &edit(0, "[\"key\",", "["));
+    bad(3, "`agent` is shown, against", &edit(0, "[\"key\",", "[\"key\",\"agent\","));
+    bad(1, "no field", &edit(0, "[\"key\",", "[\"kez\","));
+    bad(1, "named twice", &edit(0, "[\"key\",", "[\"key\",\"key\","));
+    bad(1, "`keys` holds", &edit(0, "\"keys\":[\"", "\"keys\":[\"no\",\""));
+    // One record counts once.
+    bad(5, "in the package already", &|lines| lines.insert(4, lines[3].clone()));
 }
 
 #[test]
-fn nothing_is_read_without_end() {
+fn a_line_is_written_in_one_way() {
+    let lines = package();
+    let changed = |line: usize, from: &str, to: &str| {
+        let mut changed = lines.clone();
+        changed[line] = changed[line].replacen(from, to, 1);
+        assert_ne!(changed, lines);
+        verify(&changed).unwrap_err().what
+    };
+    let record: serde_json::Value = serde_json::from_str(&lines[2]).unwrap();
+    let salt = record.pointer("/record/fields/0/salt").unwrap().as_str().unwrap().to_owned();
+    // What another reader takes for the same number.
+    assert!(changed(2, &salt, &format!("+{}", &salt[1..])).contains("salt"));
+    if salt != salt.to_uppercase() {
+        assert!(changed(2, &salt, &salt.to_uppercase()).contains("salt"));
+    }
+    // Members without names.
+    let list = serde_json::json!([record["log"], record["index"], record["record"], record["proof"]]).to_string();
+    assert!(serde_json::from_str::<DisclosedRecord>(&list).is_ok(), "the parser takes it");
+    assert!(changed(2, &lines[2], &list).contains("not written as"));
+    let end = lines.len() - 1;
+    assert!(changed(end, "{\"records\":7}", "[7]").contains("no record"));
+}
+
+#[test]
+fn a_checkpoint_from_elsewhere_is_compared_where_it_can_be() {
+    let report = verify(&package()).unwrap();
+    let [older, newer] = &report.checkpoints[..] else { panic!("two checkpoints") };
+    assert_eq!(report.compare(older), Ok(true));
+    assert_eq!(report.compare(newer), Ok(true));
+    assert_eq!(report.compare(&Checkpoint { root: [9; 32], ..newer.clone() }), Ok(false), "forked");
+    let not = |other: &Checkpoint, says: &str| assert!(report.compare(other).unwrap_err().contains(says));
+    not(&Checkpoint { size: 99, ..newer.clone() }, "over 70 and 100");
+    not(&Checkpoint { origin: format!("{REGION}/region"), ..newer.clone() }, "no checkpoint of the log");
+}
+
+/// Not a promise, a limit: which records are there is the sender's word.
+#[test]
+fn a_record_that_was_left_out_is_not_missed() {
     let mut lines = package();
-    lines[2] = format!("{}{}", lines[2], " ".repeat(PACKAGE_LINE_LEN_MAX));
-    assert_eq!(verify(&lines).unwrap_err().what, "the line is too long");
-    assert!(verify(&[]).is_err());
-}
-
-#[test]
-fn keys_of_a_region_are_those_of_its_logs_alone() {
-    let published = keys().of_log(REGION);
-    assert_eq!(keys_of(&published, LOG).len(), 2);
-    assert_eq!(keys_of(&published, "fastness/us-isob-east-12/SECRET"), []);
-    assert_eq!(keys_of(&published, "fastness/us-iso-east-1/SECRET"), []);
+    lines.remove(3);
+    let end = lines.len() - 1;
+    lines[end] = lines[end].replace('7', "6");
+    assert_eq!(verify(&lines).unwrap().records, 6);
+    assert!(lines[0].contains("that none was left out is not"), "and the package says so");
 }

@@ -12,6 +12,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+/// Lines of the record after which it is written anew, without what is in the outbox no longer.
+const RECORD_LINES_MAX: usize = 16_384;
+
 /// Copies bundles from an outbox into an inbox above. What was carried is in a record of the carrier's own: nothing of the
 /// inbox is ever read, so that nothing of it shows below.
 #[derive(Debug)]
@@ -21,6 +24,9 @@ pub struct Carrier {
     record: PathBuf,
     /// What was carried, by name; nothing before the record was read.
     carried: Option<BTreeMap<String, Carried>>,
+    /// Lines of the record, and the last one.
+    lines: usize,
+    last_line: String,
     /// The size that the last bundle that was carried is over.
     last: Option<u64>,
     /// The size from which a bundle was asked for.
@@ -38,7 +44,7 @@ impl Carrier {
     /// A carrier from an outbox to an inbox, with its record in a file.
     #[must_use]
     pub const fn new(outbox: PathBuf, inbox: PathBuf, record: PathBuf) -> Self {
-        Self { outbox, inbox, record, carried: None, last: None, asked: None }
+        Self { outbox, inbox, record, carried: None, lines: 0, last_line: String::new(), last: None, asked: None }
     }
 
     /// Carries what is new; how many bundles.
@@ -86,7 +92,7 @@ impl Carrier {
             files::make_folder(&self.inbox)?;
             files::put(&self.inbox, name, &bytes)?;
             // One by one: a crash repeats the last bundle at most, which says nothing new.
-            self.remember(&format!("{sum} {name}\n"))?;
+            self.remember(format!("{sum} {name}\n"), carried)?;
             self.last = Some(size);
         }
         carried.insert(name.to_owned(), Carried { sum, seen });
@@ -104,10 +110,32 @@ impl Carrier {
         Ok(())
     }
 
-    fn remember(&self, line: &str) -> io::Result<()> {
+    fn remember(&mut self, line: String, carried: &BTreeMap<String, Carried>) -> io::Result<()> {
+        if self.lines >= RECORD_LINES_MAX {
+            let mut kept = String::new();
+            for (name, Carried { sum, .. }) in carried {
+                let _written = writeln!(kept, "{sum} {name}");
+            }
+            // The last line says where this carrier stopped.
+            kept.push_str(&self.last_line);
+            self.write_record(&kept)?;
+        }
         let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(&self.record)?;
         file.write_all(line.as_bytes())?;
-        file.sync_data()
+        file.sync_data()?;
+        self.lines += 1;
+        self.last_line = line;
+        Ok(())
+    }
+
+    fn write_record(&mut self, text: &str) -> io::Result<()> {
+        if let (Some(folder), Some(name)) =
+            (self.record.parent(), self.record.file_name().and_then(|name| name.to_str()))
+        {
+            files::put(folder, name, text.as_bytes())?;
+        }
+        self.lines = text.lines().count();
+        Ok(())
     }
 
     /// Reads the record, and writes it anew without what is in the outbox no longer.
@@ -128,11 +156,8 @@ impl Carrier {
                 carried.insert((*name).to_owned(), Carried { sum: (*sum).to_owned(), seen: None });
             }
         }
-        if let (Some(folder), Some(name)) =
-            (self.record.parent(), self.record.file_name().and_then(|name| name.to_str()))
-        {
-            files::put(folder, name, kept.as_bytes())?;
-        }
+        self.write_record(&kept)?;
+        self.last_line = kept.lines().next_back().map(|line| format!("{line}\n")).unwrap_or_default();
         Ok(carried)
     }
 }

@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::SystemTime;
 
 /// Ends the name of a file that is being written.
 const UNFINISHED: &str = ".new";
@@ -31,18 +32,49 @@ pub(super) fn sync(folder: &Path) -> io::Result<()> {
 
 /// At most so many names in a folder, in order, without those of files that are being written.
 pub(super) fn names(folder: &Path, max: usize) -> io::Result<Vec<OsString>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let name = entry?.file_name();
-        if !name.as_encoded_bytes().ends_with(UNFINISHED.as_bytes()) {
+    let mut listing = Listing::read(folder, max)?;
+    listing.whole.sort();
+    Ok(listing.whole)
+}
+
+/// What lies in a folder that others write to.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    /// Names in any order.
+    pub(super) whole: Vec<OsString>,
+    /// Of files that are being written, or never were finished.
+    pub(super) unfinished: Vec<OsString>,
+    /// Whether there may be more.
+    pub(super) is_cut: bool,
+}
+
+impl Listing {
+    /// At most so many names of each kind.
+    pub(super) fn read(folder: &Path, max: usize) -> io::Result<Self> {
+        let mut listing = Self::default();
+        for entry in fs::read_dir(folder)? {
+            let name = entry?.file_name();
+            let is_unfinished = name.as_encoded_bytes().ends_with(UNFINISHED.as_bytes());
+            let names = if is_unfinished { &mut listing.unfinished } else { &mut listing.whole };
             names.push(name);
+            if names.len() == max {
+                listing.is_cut = true;
+                break;
+            }
         }
-        if names.len() == max {
-            break;
-        }
+        Ok(listing)
     }
-    names.sort();
-    Ok(names)
+}
+
+/// Tells a file from another one in its place.
+pub(super) type Mark = (SystemTime, u64, u64);
+
+/// The mark of what is there, if something is.
+pub(super) fn mark(path: &Path) -> io::Result<Option<Mark>> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        metadata => metadata.and_then(|found| Ok(Some((found.modified()?, found.len(), found.ino())))),
+    }
 }
 
 /// What reading a file gave.

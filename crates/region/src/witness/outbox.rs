@@ -3,6 +3,8 @@
 use super::files;
 use fastness_ledger::{Log, VerifierKey};
 use fastness_store::Store;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,8 +12,9 @@ use std::path::{Path, PathBuf};
 /// one, asks for a bundle from where they stopped.
 const BUNDLES_MAX: usize = 4096;
 
-/// Questions that are answered in one look.
+/// Questions that are answered in one look, and names that are looked at for them.
 const ASKED_MAX: usize = 16;
+const ASKED_NAMES_MAX: usize = 1024;
 
 /// Where a region puts bundles.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub struct Outbox {
     /// Bundles there, and how many there may be.
     count: usize,
     max: usize,
+    /// What cannot be removed from where carriers ask: no question.
+    stuck: BTreeSet<OsString>,
 }
 
 /// Where carriers ask for a bundle from a size, by an empty file of that name.
@@ -41,7 +46,7 @@ impl Outbox {
     /// The same, with so many bundles at most.
     #[must_use]
     pub const fn holding(folder: PathBuf, max: usize) -> Self {
-        Self { folder, shown: None, seen: None, count: 0, max }
+        Self { folder, shown: None, seen: None, count: 0, max, stuck: BTreeSet::new() }
     }
 
     /// Puts a bundle there for what is new of the region's log, and those that were asked for. `keys` are those of the
@@ -53,7 +58,7 @@ impl Outbox {
         let log = Log::of_region(store);
         let signed = log.signed().map_err(|error| error.to_string())?;
         let asked = asked_folder(&self.folder);
-        if signed == self.seen && files::names(&asked, 1).is_ok_and(|names| names.is_empty()) {
+        if signed == self.seen && self.questions(&asked).is_ok_and(|names| names.is_empty()) {
             return Ok(());
         }
         let Some((checkpoint, _)) = log.checkpoint(keys).map_err(|error| error.to_string())? else { return Ok(()) };
@@ -71,9 +76,13 @@ impl Outbox {
         };
         self.shown = Some(shown);
         let mut wanted = Vec::new();
-        for name in files::names(&asked, ASKED_MAX).map_err(at)? {
+        for name in self.questions(&asked).map_err(at)? {
+            if let Err(error) = files::remove(&asked.join(&name)) {
+                tracing::warn!(%error, "something where bundles are asked for cannot be removed, and is passed over");
+                self.stuck.insert(name);
+                continue;
+            }
             wanted.extend(name.to_str().and_then(|old| old.parse::<u64>().ok()));
-            files::remove(&asked.join(name)).map_err(at)?;
         }
         if shown > checkpoint.size {
             // The log was put back. What it showed before is not its any more; who carried it, knows better.
@@ -91,6 +100,15 @@ impl Outbox {
         }
         self.seen = signed;
         Ok(())
+    }
+
+    /// The names of some questions.
+    fn questions(&mut self, asked: &Path) -> io::Result<Vec<OsString>> {
+        let mut names = files::names(asked, ASKED_NAMES_MAX)?;
+        self.stuck.retain(|name| names.binary_search(name).is_ok());
+        names.retain(|name| !self.stuck.contains(name));
+        names.truncate(ASKED_MAX);
+        Ok(names)
     }
 
     fn put(&mut self, log: &Log<'_>, keys: &[VerifierKey], old: u64) -> Result<(), String> {

@@ -131,7 +131,7 @@ impl Template {
         let rules = policy.clone();
         let first = move |rows: &mut dyn DirectoryChange| people(rows, &rules);
         let entry = fastness_ledger::Entry {
-            time_ms: 0,
+            time_ms: 1_790_000_000_000,
             request: [0; 8],
             service: "fastness".to_owned(),
             operation: "MakeRegion".to_owned(),

@@ -1,9 +1,13 @@
 //! Somebody with the region's root key changes what the store keeps: the verifier of the folder finds it.
 
-use crate::files::{Signed, fill, signed};
-use crate::support::{S, TOP, U};
-use fastness_ledger::{Checkpoint, Finding, Log, LogError, LogReport, Note, NoteError, SigningKeys, verify};
-use fastness_store::{Kept, LedgerLog};
+use crate::files::{Signed, entry, fill, signed};
+use crate::support::{Counted, S, TOP, Template, U};
+use fastness_ledger::{
+    Checkpoint, Entry, EntryError, Finding, Log, LogError, LogReport, Note, NoteError, Outcome, SigningKeys, digest,
+    verify,
+};
+use fastness_store::{ContentDigest, Kept, LedgerLog, SEGMENT_LEN};
+use std::sync::Arc;
 
 fn found(signed: &Signed, label: &str) -> Option<Finding> {
     let store = &signed.house.store;
@@ -103,4 +107,128 @@ async fn a_keeper_signs_nothing_over_what_no_longer_fits() {
     put_note(&signed, S, "checkpoint", &signed.copies[2]["checkpoint"]).await;
     let step = signed.house.keeper().step().await;
     assert!(matches!(&step.alarms[..], [(_, LogError::Root(2_100))]), "{:?}", step.alarms);
+}
+
+/// An entry by the region itself.
+fn by_the_region(operation: &str, what: &str) -> Entry {
+    Entry {
+        service: "fastness".to_owned(),
+        operation: operation.to_owned(),
+        principal: "region".to_owned(),
+        outcome: Outcome::Done(Some(what.to_owned())),
+        ..entry(9_000)
+    }
+}
+
+async fn record(signed: &mut Signed, entry: &Entry) {
+    let label = signed.template.label(S);
+    signed.house.store.record(label, entry.record(&[7; 32])).await.unwrap();
+    assert_eq!(signed.keeper.step().await.alarms, []);
+}
+
+#[tokio::test]
+async fn an_older_chain_that_was_removed_is_found_by_what_was_signed_of_it() {
+    let mut signed = signed().await;
+    record(&mut signed, &by_the_region("EndChain", &format!("entries=7 head={}", "ab".repeat(32)))).await;
+    // The table and its counters are gone, as if there had never been a chain.
+    assert_eq!(found(&signed, S), Some(Finding::ChainEnd { number: 2_100, said: 7, found: 0 }));
+}
+
+#[tokio::test]
+async fn contents_that_go_without_a_record_are_found() {
+    let mut signed = signed().await;
+    let (label, store) = (signed.template.label(S), signed.house.store.clone());
+    fill(&store, &signed.template, S, 9_000, 1).await;
+    while store.pack(label, digest).await.unwrap() {}
+    let other = entry(9_000).record(&[1; 32]);
+    assert_eq!(store.drop_contents(label, SEGMENT_LEN, move |_, _| other).await, Ok(SEGMENT_LEN));
+    signed.keeper.step().await;
+    assert_eq!(found(&signed, S), Some(Finding::Dropped { from: 0, to: SEGMENT_LEN - 1 }));
+    // A record of the next ones does not speak for them.
+    let lawful = |from: u64, to: u64| by_the_region("DropContents", &format!("from={from} to={}", to - 1));
+    let record = move |from, to| lawful(from, to).record(&[2; 32]);
+    assert_eq!(store.drop_contents(label, 2 * SEGMENT_LEN, record).await, Ok(SEGMENT_LEN));
+    signed.keeper.step().await;
+    let reports = verify(&store, &signed.house.log_keys(), |_| ()).unwrap();
+    let report = reports.iter().find(|report| report.label == label).unwrap();
+    assert_eq!(report.finding, None, "their time was over, too");
+    assert_eq!(report.remarks.len(), 1, "and what is missing is said: {report:?}");
+}
+
+#[tokio::test]
+async fn a_segment_that_is_looked_up_by_something_else_is_found() {
+    type Digest = fn(&[u8; 32], &[u8]) -> ContentDigest;
+    let lies: [(&str, Digest, bool); 3] = [
+        ("nothing but the truth", digest, false),
+        ("other times", |hash, content| ContentDigest { time_ms: 5, ..digest(hash, content) }, true),
+        (
+            "an event without terms",
+            |hash, content| {
+                let hidden = Entry::decode_content(content).unwrap().resources == ["read plans/77"];
+                let ContentDigest { time_ms, terms } = digest(hash, content);
+                ContentDigest { time_ms, terms: if hidden { Vec::new() } else { terms } }
+            },
+            false,
+        ),
+    ];
+    let template = Template::make().await;
+    for (what, lie, by_verify) in lies {
+        let disk = template.disk();
+        let house = template.open_on(&disk, Arc::new(Counted::default())).unwrap();
+        let label = template.label(S);
+        fill(&house.store, &template, S, SEGMENT_LEN + 10, 1).await;
+        house.keeper().step().await;
+        assert_eq!(house.store.pack(label, lie).await, Ok(true));
+        let reports = verify(&house.store, &house.log_keys(), |_| ()).unwrap();
+        let found = reports.into_iter().find(|report| report.label == label).unwrap().finding;
+        assert_eq!(found, by_verify.then_some(Finding::Times { first: 0, last: SEGMENT_LEN - 1 }), "{what}");
+        house.store.close();
+        let report = template.check(&disk);
+        assert_eq!(report.is_sound(), what.starts_with("nothing"), "{what}: {:?}", report.findings);
+        assert!(report.findings.iter().all(|one| one.what.starts_with("segment 0 of the ledger")), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_without_checkpoints_is_found_when_it_had_a_minute_for_them() {
+    let template = Template::make().await;
+    let house = template.open();
+    let label = template.label(S);
+    for time_ms in [0, 60_000, 60_001] {
+        let reports = verify(&house.store, &house.log_keys(), |_| ()).unwrap();
+        assert!(reports.iter().all(|report| report.finding.is_none()), "{reports:?}");
+        let time_ms = 1_790_000_000_000 + time_ms;
+        house.store.record(label, Entry { time_ms, ..entry(1) }.record(&[1; 32])).await.unwrap();
+    }
+    let find = || {
+        let reports = verify(&house.store, &house.log_keys(), |_| ()).unwrap();
+        reports.into_iter().filter_map(|report| Some((report.label, report.finding?))).collect::<Vec<_>>()
+    };
+    let unsigned = |last| Finding::Unsigned { first: 0, last };
+    // The floor's has one entry; it is told by the others that its time was over.
+    assert_eq!(find(), [(label, unsigned(2)), (template.label(U), unsigned(0))]);
+    house.keeper().step().await;
+    assert_eq!(find(), []);
+}
+
+#[tokio::test]
+async fn a_content_is_kept_as_it_was_written() {
+    let mut signed = signed().await;
+    let row = [entry(1).record(&[7; 32]), vec![0]].concat();
+    signed.house.store.record(signed.template.label(S), row).await.unwrap();
+    signed.keeper.step().await;
+    let error = EntryError::Malformed.to_string();
+    assert_eq!(found(&signed, S), Some(Finding::Content { number: 2_100, error }));
+}
+
+#[tokio::test]
+async fn what_follows_a_bad_entry_of_the_regions_log_counts() {
+    let signed = signed().await;
+    let log = Log::of_partition(&signed.house.store, signed.template.label(S));
+    let later = Checkpoint { origin: log.origin(), size: 2_200, root: [9; 32] }.to_string();
+    keep(&signed, TOP, Kept { region: vec![b"nonsense".to_vec(), later.into_bytes()], ..Kept::default() }).await;
+    let reports = verify(&signed.house.store, &signed.house.log_keys(), |_| ()).unwrap();
+    let found: Vec<Finding> = reports.into_iter().filter_map(|report| report.finding).collect();
+    let put_back = Finding::Log(LogError::PutBack { bound: 2_200, signed: 2_100 });
+    assert!(matches!(&found[..], [one, Finding::Region { .. }] if *one == put_back), "{found:?}");
 }

@@ -66,8 +66,14 @@ async fn what_is_new_is_signed_and_packed_and_what_is_old_is_dropped() {
     let note = || house.store.note_kept(label, "checkpoint").unwrap();
     until("all is signed", || note().is_some()).await;
     assert_eq!(house.store.ledger(label).unwrap().dropped, 0, "nothing is a day old");
-    // A day and more later.
+    // A day and more later, by a clock that was steady.
+    drop(keeper);
     clock.0.store(SOON_MS + 2 * 86_400_000, Ordering::Relaxed);
+    let text = format!("{} 86400000\n", SOON_MS + 2 * 86_400_000);
+    let notes = vec![("clock".to_owned(), text.into_bytes())];
+    let kept = fastness_store::Kept { notes, ..fastness_store::Kept::default() };
+    house.store.keep(template.label(TOP), kept).await.unwrap();
+    let keeper = start(&house, &clock, Some(Duration::from_secs(86_400)));
     until("what is old is dropped", || house.store.ledger(label).unwrap().dropped == 8_192).await;
     until("and recorded", || !by_the_region(&house, label, "DropContents").is_empty()).await;
     assert_eq!(by_the_region(&house, label, "DropContents"), ["from=0 to=8191 kept-ms=86400000"]);

@@ -8,8 +8,8 @@ use crate::disk::Disk;
 use crate::erasure::ErasureKeys;
 use crate::fault::CauseOf;
 use crate::ledger::{COMMITMENT_LEN, Pieces, Segment};
-use crate::records::{LedgerCounters, Piece, Place, SegmentRecord, State, decode};
-use crate::{Fault, LedgerCheck, LedgerState, SEGMENT_LEN};
+use crate::records::{LedgerCounters, Piece, Place, SegmentContents, SegmentRecord, State, decode};
+use crate::{ContentDigest, Fault, LedgerCheck, LedgerState, SEGMENT_LEN};
 use redb::{ReadOnlyTable, ReadTransaction, TableError};
 use std::collections::BTreeMap;
 
@@ -123,12 +123,20 @@ impl Look<'_, '_, '_> {
     /// The ledger from its first entry to its last, and the chain before it.
     pub(super) fn ledger(&mut self, reading: &ReadTransaction, state: &State, segments: Segments) -> Result<(), Fault> {
         let mut check = (self.visit.setup.ledger)(self.visit.label);
-        let (mut entries, mut leftovers) = (0, 0_u64);
+        let (mut entries, mut leftovers, mut unfit) = (0, 0_u64, Vec::new());
         let files = Files { erasure: &self.erasure, disk: self.visit.disk.as_ref() };
         let read = frozen(reading, check.as_mut(), &mut entries)
-            .and_then(|on| if on { packed(&files, segments, check.as_mut(), &mut entries) } else { Ok(false) })
+            .and_then(
+                |on| if on { packed(&files, segments, check.as_mut(), &mut entries, &mut unfit) } else { Ok(false) },
+            )
             .and_then(|on| tail(reading, state, on.then_some(check.as_mut()), &mut entries, &mut leftovers));
         self.visit.sums.entries += entries;
+        for text in unfit {
+            self.wrong(
+                text,
+                "its entries are whole, and `fastness audit verify` reads them; lookups miss some of them",
+            );
+        }
         if leftovers > 0 {
             self.visit.findings.note(
                 format!("{leftovers} entries of the ledger lie in a segment and in rows of their own"),
@@ -164,20 +172,88 @@ fn packed(
     segments: Segments,
     check: &mut dyn LedgerCheck,
     entries: &mut u64,
+    unfit: &mut Vec<String>,
 ) -> Result<bool, Fault> {
     for (number, record) in segments {
         let first = number.saturating_mul(SEGMENT_LEN);
         let missing = || Fault::Failed(format!("a value of segment {number} is missing"));
+        let (kept, contents) = ((record.first_ms, record.last_ms), record.contents.clone());
         let segment = Segment::open(files, first, record, true)?.ok_or_else(missing)?;
+        let mut found = Found::default();
         let on = segment.rows((first, first.saturating_add(SEGMENT_LEN)), &mut |number, commitment, content| {
             *entries += 1;
+            if let Some(digest) = content.and_then(|content| check.digest(commitment, content)) {
+                found.see(number - first, digest);
+            }
             check.row(number, commitment, content)
         })?;
         if !on {
             return Ok(false);
         }
+        if let Some(contents) = contents.filter(|_| found.entries == SEGMENT_LEN) {
+            if found.times != kept {
+                unfit.push(format!("segment {number} of the ledger is looked up by times that are not its entries'"));
+            }
+            if found.index()? != index_of(files, contents)? {
+                unfit.push(format!("segment {number} of the ledger: its index is not the one that its entries make"));
+            }
+        }
     }
     Ok(true)
+}
+
+/// What a segment's contents are to be looked up by.
+struct Found {
+    entries: u64,
+    times: (i64, i64),
+    terms: Vec<(u32, u16)>,
+}
+
+impl Default for Found {
+    fn default() -> Self {
+        Self { entries: 0, times: (i64::MAX, i64::MIN), terms: Vec::new() }
+    }
+}
+
+impl Found {
+    fn see(&mut self, place: u64, digest: ContentDigest) {
+        let ContentDigest { time_ms, terms } = digest;
+        let Ok(place) = u16::try_from(place) else { return };
+        self.entries += 1;
+        self.times = (self.times.0.min(time_ms), self.times.1.max(time_ms));
+        self.terms.extend(terms.into_iter().map(|term| (term, place)));
+    }
+
+    /// The index as `docs/formats/ledger.md` describes it, written without the code that packs: terms in order, each as the
+    /// difference to the one before, and its places in order, likewise.
+    fn index(mut self) -> Result<Vec<u8>, Fault> {
+        let malformed = |error| Fault::failed("a segment's index", error);
+        self.terms.sort_unstable();
+        self.terms.dedup();
+        let (mut index, mut before) = (Vec::new(), 0);
+        for of_term in self.terms.chunk_by(|one, other| one.0 == other.0) {
+            let (mut places, mut last) = (Vec::new(), 0);
+            for (_, place) in of_term {
+                places = postcard::to_extend(&(place - last), places).map_err(malformed)?;
+                last = *place;
+            }
+            let term = of_term.first().map_or(0, |(term, _)| *term);
+            index = postcard::to_extend(&(term - before, places.as_slice()), index).map_err(malformed)?;
+            before = term;
+        }
+        Ok(index)
+    }
+}
+
+/// The index that lies behind a segment's contents.
+fn index_of(files: &Files<'_>, contents: SegmentContents) -> Result<Vec<u8>, Fault> {
+    let SegmentContents { piece, bundles } = contents;
+    let start: u64 = bundles.iter().map(|bundle| u64::from(bundle.packed)).sum();
+    let length = usize::try_from(piece.size.saturating_sub(start)).unwrap_or(usize::MAX);
+    let missing = || Fault::Failed("a segment's contents are missing".to_owned());
+    let (reader, mut bytes) = (files.open(&piece)?.ok_or_else(missing)?, Vec::new());
+    reader.read(start, &mut bytes, length).map_err(|error| Fault::failed("a segment of the ledger", error))?;
+    Ok(bytes)
 }
 
 /// The rows; also without a check, for what a crash may have left.

@@ -12,7 +12,7 @@ mod value;
 pub(crate) use value::{Damage, Values};
 
 use crate::disk::{Disk, OverlayDisk};
-use crate::{Fault, LedgerState};
+use crate::{ContentDigest, Fault, LedgerState};
 use fastness_label::{Label, Policy};
 use fastness_vault::RootKey;
 use std::sync::Arc;
@@ -98,6 +98,11 @@ pub trait LedgerCheck {
 
     /// The next entry, without its content if that was dropped; whether to go on.
     fn row(&mut self, number: u64, commitment: &[u8; 32], content: Option<&[u8]>) -> bool;
+
+    /// What an entry is looked up by: a segment's index and times are compared with it. Nothing means that they are not.
+    fn digest(&self, _commitment: &[u8; 32], _content: &[u8]) -> Option<ContentDigest> {
+        None
+    }
 
     /// What is wrong with the ledger, if anything, given what the counters say and how the reading went.
     fn finish(&mut self, ledger: &LedgerState, read: Result<(), Fault>) -> Option<String>;
