@@ -15,9 +15,10 @@ use fastness_ledger::{
 };
 use fastness_region::{Carrier, Inbox, Outbox, WitnessedRegion, cosigned};
 use fastness_vault::RootKey;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::{Duration, SystemTime};
 use support::{House, Template, U};
 use tempfile::TempDir;
 
@@ -423,4 +424,123 @@ async fn nothing_of_a_witness_shows_below() {
         outboxes.push(texts.collect::<Vec<_>>());
     }
     assert!(outboxes[0].len() == 6 && outboxes[0] == outboxes[1] && outboxes[1] == outboxes[2]);
+}
+
+#[tokio::test]
+async fn a_carrier_who_repeats_signatures_disables_no_witness() {
+    let mut pair = pair().await;
+    pair.happens(0).await;
+    std::fs::create_dir_all(pair.at("high/witness")).unwrap();
+    // As many lines as a note may have, of each kind; ML-DSA's are long.
+    for (number, repeated) in [(1, 0), (2, 1)] {
+        pair.happens(number).await;
+        let mut bundle = pair.shown(pair.signed());
+        let line = bundle.note.signatures[repeated].clone();
+        bundle.note.signatures.resize(if repeated == 0 { 32 } else { 28 }, line);
+        pair.send(bundle.old, pair.signed(), bundle.to_string().as_bytes());
+        pair.look().await;
+        assert_eq!((pair.cosigned(), pair.inbox_is_empty()), (pair.signed(), true));
+        assert_eq!(pair.take_alarms(), Vec::<String>::new());
+        let key = pair.high.witness_key().verifier().unwrap();
+        let (_, note) = cosigned(&pair.high.store, &key, &region_origin(LOW)).unwrap().unwrap();
+        assert_eq!(note.signatures.len(), 3, "one of each key");
+    }
+}
+
+#[tokio::test]
+async fn thousands_of_bundles_keep_an_inbox_from_nothing() {
+    let mut pair = pair().await;
+    for number in 0..4 {
+        pair.happens(number).await;
+        if number == 0 {
+            pair.carrier.carry().unwrap();
+            pair.look().await;
+        }
+    }
+    let (seen, newest) = (pair.cosigned(), pair.signed());
+    let genuine = pair.shown(newest);
+    let before = pair.shown(genuine.old);
+    assert!(before.old > seen, "one is missing");
+    // Whoever brings bundles makes as many of one note as there are sizes: where a proof begins is under no signature.
+    let count = 900;
+    for old in 1_000..1_000 + count {
+        let bundle = Bundle { old: 0, proof: Vec::new(), ..genuine.clone() };
+        pair.send(old, newest, bundle.to_string().as_bytes());
+    }
+    let left = |pair: &Pair| files(&pair.at("high/witness")).len() as u64;
+    for look in 1..=5 {
+        pair.look().await;
+        let read = (look * 256).min(count);
+        assert_eq!(left(&pair), count - (read - 1), "a look reads so many, and one of a size waits");
+    }
+    assert_eq!(pair.cosigned(), seen);
+    assert_eq!(pair.take_alarms().len(), 1, "that something is missing");
+    // What is missing heals it, in the same look.
+    let missing = pair.shown(before.old);
+    pair.send(missing.old, before.old, missing.to_string().as_bytes());
+    pair.send(before.old, genuine.old, before.to_string().as_bytes());
+    pair.send(genuine.old, newest, genuine.to_string().as_bytes());
+    pair.look().await;
+    assert_eq!((pair.cosigned(), pair.inbox_is_empty()), (newest, true));
+    assert_eq!(pair.take_alarms(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_cannot_be_removed_and_what_is_never_finished_is_passed_over() {
+    let mut pair = pair().await;
+    pair.happens(0).await;
+    pair.carrier.carry().unwrap();
+    pair.look().await;
+    let inbox = pair.at("high/witness");
+    for folder in [inbox.join("0"), pair.at("low/asked/7")] {
+        std::fs::create_dir_all(folder.join("within")).unwrap();
+    }
+    let written = |name: &str, ago: u64| {
+        let file = std::fs::File::create(inbox.join(name)).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(NOW - ago)).unwrap();
+    };
+    written("half.new", 60);
+    written("never.new", 4_000);
+    for number in 1..4 {
+        pair.happens(number).await;
+        pair.carrier.carry().unwrap();
+        pair.look().await;
+        assert_eq!(pair.cosigned(), pair.signed(), "it goes on");
+    }
+    let names = std::fs::read_dir(&inbox).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(names.collect::<BTreeSet<_>>(), ["0", "half.new"].map(Into::into).into());
+    let alarms = pair.take_alarms();
+    assert!((1..=2).contains(&alarms.len()) && alarms.iter().all(|one| one.contains("malformed")), "{alarms:?}");
+    // Questions are answered as before.
+    let seen = pair.cosigned();
+    pair.happens(4).await;
+    std::fs::write(pair.at("low/asked").join("1"), b"").unwrap();
+    pair.outbox.look(&pair.low.store, &pair.keys()).unwrap();
+    assert_eq!(files(&pair.at("low/asked")).len(), 0);
+    assert!(pair.at("low/witness").join(format!("{:020}-{:020}", pair.signed(), 1)).exists());
+    assert!(seen < pair.signed());
+}
+
+#[tokio::test]
+async fn a_bundle_in_the_place_of_one_that_waits_is_read() {
+    let mut pair = pair().await;
+    for number in 0..4 {
+        pair.happens(number).await;
+        if number == 0 {
+            pair.carrier.carry().unwrap();
+            pair.look().await;
+        }
+    }
+    let (seen, newest) = (pair.cosigned(), pair.signed());
+    let waits = pair.shown(newest);
+    pair.send(waits.old, newest, waits.to_string().as_bytes());
+    pair.look().await;
+    assert_eq!(pair.cosigned(), seen);
+    // Under the same name, what leads on.
+    std::fs::write(pair.at("low/asked").join(seen.to_string()), b"").unwrap();
+    pair.outbox.look(&pair.low.store, &pair.keys()).unwrap();
+    let leads = std::fs::read(pair.at("low/witness").join(format!("{newest:020}-{seen:020}"))).unwrap();
+    pair.send(waits.old, newest, &leads);
+    pair.look().await;
+    assert_eq!((pair.cosigned(), pair.inbox_is_empty()), (newest, true));
 }

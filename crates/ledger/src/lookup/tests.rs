@@ -307,6 +307,14 @@ fn a_rare_term_in_segments_costs_little_and_one_without_index_ends_early() {
 }
 
 #[test]
+fn a_token_of_every_label_that_a_region_may_hold_is_read_again() {
+    let labels = fastness_identity::directory::LABELS_MAX as u64;
+    let below = (0..labels).map(|label| (u64::MAX - label, u64::MAX)).collect();
+    let token = Position { lookup: [7; 16], below }.token();
+    assert!(Position::read(&token).is_some_and(|read| read.below.len() as u64 == labels), "{}", token.len());
+}
+
+#[test]
 fn a_token_goes_with_its_lookup_its_view_and_what_was_there() {
     let (store, view, filter) = (&stores().packed, ledgers(), EventFilter::default());
     let searched = Searched { filter: &filter, account: "123456789012", nobodys: true, limit: 7, token: None };

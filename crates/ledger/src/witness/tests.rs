@@ -1,5 +1,5 @@
 use super::*;
-use crate::note::SigningKeys;
+use crate::note::{SIGNATURES_MAX, SigningKeys};
 use crate::tree::{Frontier, Hashes, consistency, leaf_hash};
 use std::convert::Infallible;
 
@@ -171,6 +171,12 @@ fn a_witnesss_key_reads_back_and_cosigns() {
     assert_eq!(cosigned.verify(&known).unwrap(), [&known[0]]);
     assert_eq!((cosigned.signatures.len(), cosigned.signatures[2].cosigned_at()), (3, Some(1_790_000_000)));
     assert_eq!(cosigned.verify(&keys()).unwrap().len(), 2);
+    // Lines that were repeated on the way are one; what would be no note any more is refused.
+    let mut repeated = note.clone();
+    repeated.signatures.resize(SIGNATURES_MAX, note.signatures[0].clone());
+    assert_eq!(cosigned_note(&repeated, &keys(), &key, 1_790_000_000).unwrap().signatures.len(), 3);
+    let long = Note { text: format!("{}{}\n", note.text, "x".repeat(NOTE_LEN_MAX - 4_000)), ..note };
+    assert!(matches!(cosigned_note(&long, &keys(), &key, 1_790_000_000), Err(NoteError::Malformed(_))));
 
     assert_ne!(WitnessKey::generate("inspector.example/w1").unwrap(), text);
     assert!(WitnessKey::generate("with space").is_err());

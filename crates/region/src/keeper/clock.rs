@@ -2,7 +2,7 @@
 //!
 //! The clock is compared with one that cannot be set. Where the two drift apart by more than an hour the clock stepped, and
 //! is believed again when it was steady for a day. How steady it was is kept in a note: a region that is started each
-//! morning gets on, and one that starts with a wrong date drops nothing.
+//! morning gets on, and one that starts with a date far off drops nothing.
 
 use std::time::Duration;
 
@@ -11,6 +11,10 @@ const STEP_BACK_MAX_MS: i64 = 1_000;
 
 /// How far the two clocks may drift apart in a day.
 const DRIFT_MAX_MS: i64 = 3_600_000;
+
+/// For how long nobody may have looked, before a start is taken for a step: a weekend. A wrong date that is no further off
+/// drops contents earlier by as much.
+const DOWN_MAX_MS: i64 = 3 * 24 * 3_600_000;
 
 /// How long a clock must have been steady to be believed.
 const STEADY_MS: i64 = 24 * 3_600_000;
@@ -49,12 +53,12 @@ impl Clock {
         let mut clock = Self { anchor_ms: now_ms, anchor_at: at, steady_ms: 0, latest_ms: now_ms };
         let Some((shown_ms, steady_ms)) = numbers else { return (clock, None) };
         let apart_ms = now_ms.saturating_sub(shown_ms);
-        if apart_ms.saturating_abs() <= DRIFT_MAX_MS {
+        if (-DRIFT_MAX_MS..=DOWN_MAX_MS).contains(&apart_ms) {
             clock.steady_ms = steady_ms.clamp(0, STEADY_MS);
         }
         let step = match apart_ms {
             ..0 if apart_ms < -STEP_BACK_MAX_MS => Some(Step::Back { by_ms: -apart_ms, from_ms: shown_ms }),
-            _ if apart_ms > DRIFT_MAX_MS => Some(Step::Ahead { by_ms: apart_ms, from_ms: shown_ms }),
+            _ if apart_ms > DOWN_MAX_MS => Some(Step::Ahead { by_ms: apart_ms, from_ms: shown_ms }),
             _ => None,
         };
         (clock, step)
@@ -157,6 +161,14 @@ mod tests {
         assert_eq!((step, again.is_steady(at(5))), (None, false));
         let (_, mono) = run(&mut again, (now + 60_000, 5), 4 * HOUR);
         assert!(again.is_steady(at(mono)));
+        // What is off at night gets on, day after day.
+        let (mut each, mut now_each) = (note.clone(), now);
+        for day in 0..2 {
+            let (mut clock, step) = Clock::resume(Some(&each), now_each + 16 * HOUR, at(0));
+            assert_eq!((step, clock.is_steady(at(0))), (None, day == 1));
+            let (now, mono) = run(&mut clock, (now_each + 16 * HOUR, 0), 8 * HOUR);
+            (each, now_each) = (clock.note(now, at(mono)), now);
+        }
         // With another date.
         let (ahead, step) = Clock::resume(Some(&note), now + 40 * DAY, at(0));
         assert_eq!(step, Some(Step::Ahead { by_ms: 40 * DAY, from_ms: now }));

@@ -26,6 +26,7 @@ pub struct Carrier {
     carried: Option<BTreeMap<String, Carried>>,
     /// Lines of the record, and the last one.
     lines: usize,
+    lines_max: usize,
     last_line: String,
     /// The size that the last bundle that was carried is over.
     last: Option<u64>,
@@ -44,7 +45,18 @@ impl Carrier {
     /// A carrier from an outbox to an inbox, with its record in a file.
     #[must_use]
     pub const fn new(outbox: PathBuf, inbox: PathBuf, record: PathBuf) -> Self {
-        Self { outbox, inbox, record, carried: None, lines: 0, last_line: String::new(), last: None, asked: None }
+        let lines_max = RECORD_LINES_MAX;
+        Self {
+            outbox,
+            inbox,
+            record,
+            carried: None,
+            lines: 0,
+            lines_max,
+            last_line: String::new(),
+            last: None,
+            asked: None,
+        }
     }
 
     /// Carries what is new; how many bundles.
@@ -111,7 +123,7 @@ impl Carrier {
     }
 
     fn remember(&mut self, line: String, carried: &BTreeMap<String, Carried>) -> io::Result<()> {
-        if self.lines >= RECORD_LINES_MAX {
+        if self.lines >= self.lines_max {
             let mut kept = String::new();
             for (name, Carried { sum, .. }) in carried {
                 let _written = writeln!(kept, "{sum} {name}");
@@ -167,4 +179,34 @@ fn hex(bytes: &[u8]) -> String {
         let _written = write!(text, "{byte:02x}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_bounded_and_says_what_was_carried() {
+        let folder = tempfile::tempdir().unwrap();
+        let [outbox, inbox, record] = ["outbox/witness", "inbox", "record"].map(|name| folder.path().join(name));
+        fs::create_dir_all(&outbox).unwrap();
+        let new = || Carrier { lines_max: 8, ..Carrier::new(outbox.clone(), inbox.clone(), record.clone()) };
+        let mut carrier = new();
+        for size in 1..=100 {
+            fs::write(outbox.join(files::bundle_name(size - 1, size)), format!("bundle {size}")).unwrap();
+            if let Some(old) = size.checked_sub(4) {
+                files::remove(&outbox.join(files::bundle_name(old.saturating_sub(1), old))).unwrap();
+            }
+            assert_eq!(carrier.carry().unwrap(), 1);
+            let lines = fs::read_to_string(&record).unwrap().lines().count();
+            assert!(lines <= 8 + 5, "{lines} lines after {size}");
+            fs::remove_file(inbox.join(files::bundle_name(size - 1, size))).unwrap();
+        }
+        // Whoever goes on from the record carries nothing twice, and knows where it stopped.
+        for mut carrier in [carrier, new()] {
+            assert_eq!(carrier.carry().unwrap(), 0);
+            assert_eq!(carrier.last, Some(100));
+        }
+        assert_eq!(fs::read_dir(&inbox).unwrap().count(), 0);
+    }
 }

@@ -119,7 +119,16 @@ impl Inbox {
         let mut found = Found { last, note: None, done: Vec::new(), stood: BTreeSet::new() };
         for _ in 0..FILES_MAX {
             let Some((name, mark)) = work.pop_first() else { break };
-            match self.outcome(&name, found.last.as_ref()).map_err(at)? {
+            let outcome = match self.outcome(&name, found.last.as_ref()) {
+                Ok(outcome) => outcome,
+                // It may be readable the next time; the others are not to wait for it.
+                Err(error) => {
+                    let (kind, words) = at(error);
+                    self.alarm(kind, &words, raise).await;
+                    continue;
+                }
+            };
+            match outcome {
                 Outcome::New(checkpoint, bundle) => match cosigned_note(&bundle.note, &self.of.keys, key, now_s) {
                     Ok(note) => {
                         found.done.push(name);
