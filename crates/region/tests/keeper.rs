@@ -390,3 +390,25 @@ async fn how_an_older_chain_ended_is_in_the_ledger_before_anybody_is_served() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_an_older_chain_ended_is_said_anew_when_contents_are_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let (setup, moment) = older_folder(folder.path());
+    let opened = RegionFolder::open(&folder.path().join("data")).unwrap();
+    let keys = (opened.signing_keys().unwrap(), opened.witness_key(&setup.name).unwrap());
+    let store = opened.open_or_make(Policy::us(), setup, moment).await.unwrap();
+    let label = Policy::us().label(U).unwrap();
+    fill(&store, label, 4_096, THEN_MS).await;
+    pack(&store, label).await;
+    let before = said(&store, label, "EndChain");
+    let clock = clock(THEN_MS + 2 * DAY_MS);
+    let text = format!("{} {DAY_MS}\n", THEN_MS + 2 * DAY_MS);
+    put_note(&store, store.labels().ceiling(), "clock", text.as_bytes()).await;
+    let keeper = LedgerKeeper::start(store.clone(), clock, Some(DAY), keys, Witnessing::default()).unwrap();
+    until("contents are dropped", || store.ledger(label).unwrap().dropped == 4_096).await;
+    drop(keeper);
+    assert_eq!((said(&store, label, "EndChain"), before.len()), (before, 1));
+    assert_eq!(said(&store, label, "DropContents").len(), 1);
+    store.close();
+}
