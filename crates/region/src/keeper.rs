@@ -24,7 +24,7 @@ use fastness_store::{Fault, Kept, LedgerState, RESERVE_LEN, SEGMENT_LEN, Store};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::runtime::Handle;
 
 /// How often what is new is signed.
@@ -75,7 +75,6 @@ impl LedgerKeeper {
             of_region,
             alarms: Alarms::default(),
             refused: HashMap::new(),
-            began: Instant::now(),
             clock: None,
             clock_noted: None,
         };
@@ -171,9 +170,7 @@ struct Watch {
     alarms: Alarms,
     /// How often each partition could not commit, as it was seen the last time.
     refused: HashMap<Label, u64>,
-    /// When the clock that cannot be set began.
-    began: Instant,
-    /// The other one, once it was looked at, and when that was noted.
+    /// The clock, once it was looked at, and when that was noted.
     clock: Option<Clock>,
     clock_noted: Option<Duration>,
 }
@@ -226,7 +223,7 @@ impl Watch {
 
     /// What the clock shows, if it can be believed.
     fn look_at_clock(&mut self) -> Option<i64> {
-        let (now_ms, at) = (self.of_region.moment().now_ms, self.began.elapsed());
+        let (now_ms, at) = (self.of_region.moment().now_ms, clock::unset());
         let store = &self.of_region.store;
         let ceiling = store.labels().ceiling();
         let step = match &mut self.clock {

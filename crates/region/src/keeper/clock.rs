@@ -4,6 +4,7 @@
 //! is believed again when it was steady for a day. How steady it was is kept in a note: a region that is started each
 //! morning gets on, and one that starts with a date far off drops nothing.
 
+use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 
 /// How far a clock may step back without an alarm: time services correct by less.
@@ -18,6 +19,13 @@ const DOWN_MAX_MS: i64 = 3 * 24 * 3_600_000;
 
 /// How long a clock must have been steady to be believed.
 const STEADY_MS: i64 = 24 * 3_600_000;
+
+/// What the clock shows that cannot be set: the time since the machine was started, sleep included.
+pub(super) fn unset() -> Duration {
+    let since = clock_gettime(ClockId::Boottime);
+    let (seconds, nanoseconds) = (u64::try_from(since.tv_sec), u32::try_from(since.tv_nsec));
+    Duration::new(seconds.unwrap_or(0), nanoseconds.unwrap_or(0))
+}
 
 /// A clock that was set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -298,6 +298,9 @@ impl Store {
         let frozen = reading.state()?.log_len;
         if from < frozen {
             let rows = step(&reading, LOG, from, frozen)?;
+            if rows.is_empty() {
+                return Err(missing(from));
+            }
             let content = |row: Vec<u8>| row.get(COMMITMENT_LEN..).map(<[u8]>::to_vec).unwrap_or_default();
             return Ok(rows.into_iter().map(|(number, row)| (number, Some(content(row)))).collect());
         }
