@@ -4,7 +4,7 @@ use crate::{Context, Gate, Reason, Refusal, Session};
 use fastness_identity::{Duty, Principal, Subject};
 use fastness_label::Label;
 use fastness_ledger::{Entry, Outcome};
-use fastness_operation::{Code, EventFilter, Moment, ObjectTarget, Operation, Resource, VersionId, Way};
+use fastness_operation::{Code, EventFilter, ObjectTarget, Operation, Resource, VersionId, Way};
 use fastness_store::{Fault, Record};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -118,27 +118,6 @@ impl Draft {
 pub(crate) fn refused_outcome(fault: &Fault) -> Outcome {
     let refusal = refusal(fault.clone());
     Outcome::Refused(refusal.reason.as_str().to_owned(), refusal.code.as_str().to_owned())
-}
-
-/// An entry of the region itself: nobody asked, and nothing is chosen by whoever reads it.
-pub(crate) fn by_the_region(moment: &Moment, label: String, operation: &str, made: String) -> Vec<u8> {
-    Entry {
-        time_ms: moment.now_ms,
-        request: [0; 8],
-        service: "fastness".to_owned(),
-        operation: operation.to_owned(),
-        principal: "region".to_owned(),
-        account: String::new(),
-        key: String::new(),
-        label,
-        nationality: String::new(),
-        duty: String::new(),
-        agent: String::new(),
-        resources: Vec::new(),
-        outcome: Outcome::Done(Some(made)),
-        source: String::new(),
-    }
-    .record(&moment.seed)
 }
 
 pub(crate) fn blank(context: &Context) -> Entry {

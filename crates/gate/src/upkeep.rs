@@ -1,7 +1,8 @@
 //! What a region does by itself: making deletion final.
 
-use crate::{Gate, record};
+use crate::Gate;
 use fastness_label::Label;
+use fastness_ledger::Entry;
 use fastness_operation::Moment;
 use fastness_store::{Erased, Fault};
 use std::collections::HashMap;
@@ -61,5 +62,5 @@ impl Gate {
 /// The ledger's entry of erasure keys that are destroyed.
 pub(crate) fn destroyed_entry(moment: &Moment, marking: String, erased: &Erased) -> Vec<u8> {
     let made = format!("destroyed={} rewrapped={}", erased.keys, erased.rewrapped);
-    record::by_the_region(moment, marking, "DestroyErasureKeys", made)
+    Entry::by_the_region(moment, marking, "DestroyErasureKeys", made)
 }

@@ -2,6 +2,7 @@
 
 use crate::field::{Committing, FIELDS, SALT_LEN, Salt, Value, salts, write_list, write_text};
 use crate::tree::{Hash, sha256};
+use fastness_operation::Moment;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// What came of a request.
@@ -128,6 +129,28 @@ pub struct Recorded {
 }
 
 impl Entry {
+    /// What the ledger keeps of what the region itself did: nobody asked, and nothing is chosen by whoever reads it.
+    #[must_use]
+    pub fn by_the_region(moment: &Moment, label: String, operation: &str, made: String) -> Vec<u8> {
+        Self {
+            time_ms: moment.now_ms,
+            request: [0; 8],
+            service: "fastness".to_owned(),
+            operation: operation.to_owned(),
+            principal: "region".to_owned(),
+            account: String::new(),
+            key: String::new(),
+            label,
+            nationality: String::new(),
+            duty: String::new(),
+            agent: String::new(),
+            resources: Vec::new(),
+            outcome: Outcome::Done(Some(made)),
+            source: String::new(),
+        }
+        .record(&moment.seed)
+    }
+
     /// What the ledger keeps of the entry: the 32 bytes that the tree commits to, a format byte, a salt, the content
     /// (postcard). `chance` is secret and of this request alone; entries of one request have salts of their own.
     #[must_use]

@@ -18,7 +18,7 @@ use alarms::Alarms;
 use clock::{Clock, Step};
 use fastness_gate::Environment;
 use fastness_label::Label;
-use fastness_ledger::{Entry, Keeper, Log, Outcome, SigningKeys, VerifierKey, WitnessKey, digest};
+use fastness_ledger::{Entry, Keeper, Log, SigningKeys, VerifierKey, WitnessKey, digest};
 use fastness_operation::Moment;
 use fastness_store::{Fault, Kept, LedgerState, RESERVE_LEN, SEGMENT_LEN, Store};
 use std::collections::{BTreeSet, HashMap};
@@ -123,7 +123,7 @@ impl OfRegion {
     /// Records an alarm; whether the ledger has it.
     async fn alarm(&self, alarm: &str) -> bool {
         let label = self.store.labels().ceiling();
-        let entry = entry(&self.moment(), self.store.policy().banner(label), "Alarm", alarm.to_owned());
+        let entry = Entry::by_the_region(&self.moment(), self.store.policy().banner(label), "Alarm", alarm.to_owned());
         match self.store.record(label, entry).await {
             Ok(()) => true,
             Err(fault) => {
@@ -306,7 +306,8 @@ impl Watch {
         chains::say(store, &ledger, &moment).await?;
         let marking = store.policy().banner(label);
         let record = move |from: u64, to: u64| {
-            entry(&moment, marking, "DropContents", format!("from={from} to={} kept-ms={keep_ms}", to - 1))
+            let made = format!("from={from} to={} kept-ms={keep_ms}", to - 1);
+            Entry::by_the_region(&moment, marking, "DropContents", made)
         };
         store.drop_contents(label, below, record).await.map(|_| ())
     }
@@ -326,25 +327,4 @@ impl Watch {
         }
         Ok(below)
     }
-}
-
-/// What an entry by the region itself is in the ledger.
-fn entry(moment: &Moment, label: String, operation: &str, what: String) -> Vec<u8> {
-    Entry {
-        time_ms: moment.now_ms,
-        request: [0; 8],
-        service: "fastness".to_owned(),
-        operation: operation.to_owned(),
-        principal: "region".to_owned(),
-        account: String::new(),
-        key: String::new(),
-        label,
-        nationality: String::new(),
-        duty: String::new(),
-        agent: String::new(),
-        resources: Vec::new(),
-        outcome: Outcome::Done(Some(what)),
-        source: String::new(),
-    }
-    .record(&moment.seed)
 }

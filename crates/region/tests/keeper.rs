@@ -23,7 +23,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
-use support::{Ask, Counted, House, S, TOP, Template, U};
+use support::{Ask, Counted, House, S, TOP, Template, U, ledger_entry};
 
 const DAY_MS: i64 = 86_400_000;
 const DAY: Duration = Duration::from_secs(86_400);
@@ -73,23 +73,7 @@ async fn until(what: &str, mut is: impl FnMut() -> bool) {
 }
 
 fn entry(time_ms: i64, number: u64) -> Vec<u8> {
-    Entry {
-        time_ms,
-        request: number.to_be_bytes(),
-        service: "s3".to_owned(),
-        operation: "GetObject".to_owned(),
-        principal: "user/ana".to_owned(),
-        account: "000000000001".to_owned(),
-        key: "AKIAEXAMPLEEXAMPLE12".to_owned(),
-        label: S.to_owned(),
-        nationality: "USA".to_owned(),
-        duty: String::new(),
-        agent: "tests".to_owned(),
-        resources: vec![format!("read plans/{number}")],
-        outcome: Outcome::Done(None),
-        source: "127.0.0.1".to_owned(),
-    }
-    .record(&[1; 32])
+    ledger_entry(S, time_ms, number).record(&[1; 32])
 }
 
 /// Appends entries of a time until the ledger at a label has so many.

@@ -10,7 +10,7 @@
 mod support;
 
 use fastness_ledger::{
-    Bundle, Checkpoint, Entry, Finding, Keeper, Log, Outcome, SigningKeys, VerifierKey, check_witnessed, region_keys,
+    Bundle, Checkpoint, Entry, Finding, Keeper, Log, SigningKeys, VerifierKey, check_witnessed, region_keys,
     region_origin,
 };
 use fastness_region::{Carrier, Inbox, Outbox, WitnessedRegion, cosigned};
@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
-use support::{House, Template, U};
+use support::{House, Template, U, ledger_entry};
 use tempfile::TempDir;
 
 const LOW: &str = "us-gov-west-1";
@@ -63,22 +63,7 @@ async fn pair() -> Pair {
 }
 
 fn entry(number: u64) -> Entry {
-    Entry {
-        time_ms: number as i64,
-        request: number.to_be_bytes(),
-        service: "s3".to_owned(),
-        operation: "GetObject".to_owned(),
-        principal: "user/ana".to_owned(),
-        account: "000000000001".to_owned(),
-        key: "AKIAEXAMPLEEXAMPLE12".to_owned(),
-        label: U.to_owned(),
-        nationality: "USA".to_owned(),
-        duty: String::new(),
-        agent: "tests".to_owned(),
-        resources: vec![format!("read plans/{number}")],
-        outcome: Outcome::Done(None),
-        source: "127.0.0.1".to_owned(),
-    }
+    ledger_entry(U, number as i64, number)
 }
 
 /// Something happens in a region, and is signed.
@@ -155,6 +140,19 @@ impl Pair {
         let of = |path: &Path| path.file_name().unwrap().to_str().unwrap().starts_with(&format!("{size:020}-"));
         Bundle::parse(shown.iter().find(|(path, _)| of(path)).unwrap().1).unwrap()
     }
+}
+
+/// Four things happened below, and only the first was carried.
+async fn behind() -> Pair {
+    let mut pair = pair().await;
+    for number in 0..4 {
+        pair.happens(number).await;
+        if number == 0 {
+            pair.carrier.carry().unwrap();
+            pair.look().await;
+        }
+    }
+    pair
 }
 
 #[tokio::test]
@@ -449,14 +447,7 @@ async fn a_carrier_who_repeats_signatures_disables_no_witness() {
 
 #[tokio::test]
 async fn thousands_of_bundles_keep_an_inbox_from_nothing() {
-    let mut pair = pair().await;
-    for number in 0..4 {
-        pair.happens(number).await;
-        if number == 0 {
-            pair.carrier.carry().unwrap();
-            pair.look().await;
-        }
-    }
+    let mut pair = behind().await;
     let (seen, newest) = (pair.cosigned(), pair.signed());
     let genuine = pair.shown(newest);
     let before = pair.shown(genuine.old);
@@ -523,14 +514,7 @@ async fn what_cannot_be_removed_and_what_is_never_finished_is_passed_over() {
 
 #[tokio::test]
 async fn a_bundle_in_the_place_of_one_that_waits_is_read() {
-    let mut pair = pair().await;
-    for number in 0..4 {
-        pair.happens(number).await;
-        if number == 0 {
-            pair.carrier.carry().unwrap();
-            pair.look().await;
-        }
-    }
+    let mut pair = behind().await;
     let (seen, newest) = (pair.cosigned(), pair.signed());
     let waits = pair.shown(newest);
     pair.send(waits.old, newest, waits.to_string().as_bytes());

@@ -1,6 +1,5 @@
 //! How the chains of earlier programs ended, in the ledgers that follow them.
 
-use super::entry;
 use fastness_ledger::Entry;
 use fastness_operation::Moment;
 use fastness_store::{Fault, Kept, LedgerState, Store};
@@ -49,5 +48,5 @@ pub(super) async fn say(store: &Store, ledger: &LedgerState, moment: &Moment) ->
     let head: String = head.iter().map(|byte| format!("{byte:02x}")).collect();
     let marking = store.policy().banner(ledger.label);
     let what = format!("entries={length} head={head}");
-    store.record(ledger.label, entry(moment, marking, END_CHAIN, what)).await
+    store.record(ledger.label, Entry::by_the_region(moment, marking, END_CHAIN, what)).await
 }

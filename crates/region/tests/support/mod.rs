@@ -9,7 +9,7 @@ use fastness_identity::directory::{self as rules, AccessKey};
 use fastness_identity::signature::sign::{SignPayload, Signer};
 use fastness_identity::{DirectoryChange, DirectoryError, RegionLabels};
 use fastness_label::{Label, Policy};
-use fastness_ledger::{Keeper, SigningKeys, VerifierKey, WitnessKey, region_keys, witness_key};
+use fastness_ledger::{Entry, Keeper, Outcome, SigningKeys, VerifierKey, WitnessKey, region_keys, witness_key};
 use fastness_operation::{AccessKeyId, AccountName, AccountNumber, Moment, UserName};
 use fastness_region::RegionService;
 use fastness_store::disk::MemoryDisk;
@@ -461,5 +461,25 @@ impl House {
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let headers = head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
         Ok(Answer { status: head.status.as_u16(), headers, body })
+    }
+}
+
+/// An entry of the ledger, of its own for each number.
+pub fn ledger_entry(label: &str, time_ms: i64, number: u64) -> Entry {
+    Entry {
+        time_ms,
+        request: number.to_be_bytes(),
+        service: "s3".to_owned(),
+        operation: "GetObject".to_owned(),
+        principal: "user/ana".to_owned(),
+        account: "000000000001".to_owned(),
+        key: "AKIAEXAMPLEEXAMPLE12".to_owned(),
+        label: label.to_owned(),
+        nationality: "USA".to_owned(),
+        duty: String::new(),
+        agent: "tests".to_owned(),
+        resources: vec![format!("read plans/{number}")],
+        outcome: Outcome::Done(None),
+        source: "127.0.0.1".to_owned(),
     }
 }

@@ -1,7 +1,7 @@
 //! A real ledger, signed at several sizes, and its copies as files.
 
-use crate::support::{House, S, Template};
-use fastness_ledger::{Checkpoint, Entry, Keeper, Log, Note, Outcome, VerifierKey, mirror};
+use crate::support::{House, S, Template, ledger_entry};
+use fastness_ledger::{Checkpoint, Entry, Keeper, Log, Note, VerifierKey, mirror};
 use fastness_store::Store;
 use std::collections::BTreeMap;
 
@@ -23,22 +23,7 @@ pub struct Signed {
 
 /// An entry of its own for each number.
 pub fn entry(number: u64) -> Entry {
-    Entry {
-        time_ms: 1_769_000_000_000 + number as i64,
-        request: number.to_be_bytes(),
-        service: "s3".to_owned(),
-        operation: "GetObject".to_owned(),
-        principal: "user/ana".to_owned(),
-        account: "000000000001".to_owned(),
-        key: "AKIAEXAMPLEEXAMPLE12".to_owned(),
-        label: S.to_owned(),
-        nationality: "USA".to_owned(),
-        duty: String::new(),
-        agent: "tests".to_owned(),
-        resources: vec![format!("read plans/{number}")],
-        outcome: Outcome::Done(None),
-        source: "127.0.0.1".to_owned(),
-    }
+    ledger_entry(S, 1_769_000_000_000 + number as i64, number)
 }
 
 /// Appends entries until the ledger at a label has so many; `salt` tells one such history from another.
