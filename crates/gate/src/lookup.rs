@@ -91,6 +91,7 @@ impl Gate {
                 Entry::Vacant(place) => {
                     let of = |label: &&Label| *self.banner(**label) == *event.ledger;
                     let label = permit.view().labels().iter().find(of).ok_or_else(crate::perform::mismatch)?;
+                    self.store.ledger_in_view(permit, *label)?;
                     let discloser = Discloser::new(&self.store, *label).map_err(wrong)?;
                     let known = disclosing.known.get(&discloser.origin()).copied().unwrap_or_default();
                     if discloser.size() > known || known == 0 {
@@ -100,11 +101,9 @@ impl Gate {
                 }
             };
             let whole = withheld.contains(label);
-            match discloser.record(event.number, &disclosing.hidden, whole)? {
+            match discloser.record(&event, &disclosing.hidden, whole)? {
                 Some(record) => page.records.push(record),
-                None if event.number >= discloser.size() => page.unsigned += 1,
-                // Its content was dropped since it was found: a moment later it would not have been found.
-                None => {}
+                None => page.unsigned += 1,
             }
         }
         Ok(page)

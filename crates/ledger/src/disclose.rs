@@ -1,11 +1,12 @@
 //! Choosing records of a region's logs for a disclosure package: what is found, with its proofs.
 
 use crate::checkpoint::Checkpoint;
-use crate::entry::Recorded;
+use crate::entry::{EntryError, Recorded};
 use crate::log::{Log, LogError};
+use crate::lookup::Found;
 use crate::note::Note;
 use crate::package::{DisclosedRecord, PackageCheckpoint};
-use crate::tree::{Hash, consistency, inclusion};
+use crate::tree::{consistency, inclusion};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fastness_label::Label;
@@ -76,30 +77,31 @@ impl<'s> Discloser<'s> {
         Ok(Some(PackageCheckpoint { checkpoint: note.clone(), extends }))
     }
 
-    /// A record but for the fields named, or nothing of it but that it is there (`whole`). Nothing for an entry that is
-    /// not under the checkpoint yet, or whose content was dropped and is not withheld as a whole.
+    /// The record of an event but for the fields named, or nothing of it but that it is there (`whole`). Nothing for an event
+    /// that is not under the checkpoint yet. What the event says is what whoever asks was shown; only hashes are read here.
     ///
     /// # Errors
-    /// A failure of the store; an entry that does not fit its commitment is one.
-    pub fn record(&self, number: u64, hidden: &[String], whole: bool) -> Result<Option<DisclosedRecord>, Fault> {
-        let size = self.size();
+    /// A failure of the store; an event that is not what the tree holds at its place is one.
+    pub fn record(&self, event: &Found, hidden: &[String], whole: bool) -> Result<Option<DisclosedRecord>, Fault> {
+        let (number, size) = (event.number, self.size());
         if number >= size {
             return Ok(None);
         }
-        let proof = inclusion(&self.log, number, size)?;
-        let mut found: Option<(Hash, Option<Vec<u8>>)> = None;
-        self.store.ledger_rows(self.log.label(), number, number + 1, |_, commitment, content| {
-            found = Some((*commitment, content.map(<[u8]>::to_vec)));
+        let origin = self.origin();
+        let mut kept = None;
+        self.store.commitments(self.log.label(), number, number + 1, |_, commitment| {
+            kept = Some(*commitment);
             false
         })?;
-        let Some((commitment, content)) = found else { return Ok(None) };
-        let origin = self.origin();
-        if whole {
-            return Ok(Some(DisclosedRecord::withheld(origin, number, &commitment, &proof)));
+        if kept != Some(event.commitment) {
+            return Err(Fault::Failed(format!("entry {number} of `{origin}`: {}", EntryError::Commitment)));
         }
-        let Some(content) = content else { return Ok(None) };
-        let recorded = Recorded::checked(&commitment, &content)
-            .map_err(|error| Fault::Failed(format!("entry {number} of `{origin}`: {error}")))?;
-        Ok(Some(DisclosedRecord::fields(origin, number, &recorded, hidden, &proof)))
+        let proof = inclusion(&self.log, number, size)?;
+        Ok(Some(if whole {
+            DisclosedRecord::withheld(origin, number, &event.commitment, &proof)
+        } else {
+            let recorded = Recorded { entry: event.entry.clone(), salt: event.salt };
+            DisclosedRecord::fields(origin, number, &recorded, hidden, &proof)
+        }))
     }
 }

@@ -7,6 +7,7 @@
 
 use crate::entry::{Entry, Recorded};
 use crate::facets::event_id;
+use crate::field::Salt;
 use crate::tree::{Hash, sha256};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -85,6 +86,8 @@ pub struct Found {
     pub commitment: Hash,
     /// What it says.
     pub entry: Entry,
+    /// From which its fields' salts come: for whom it is disclosed to, field by field.
+    pub salt: Salt,
 }
 
 /// A page of them.
@@ -283,7 +286,8 @@ impl Walk<'_> {
                     && searched.matches(&recorded)
                 {
                     let (ledger, commitment) = (self.marking.to_owned(), recorded.commitment());
-                    let found = Found { ledger, number, commitment, entry: recorded.entry };
+                    let Recorded { entry, salt } = recorded;
+                    let found = Found { ledger, number, commitment, entry, salt };
                     self.found.push_back((found, content.len()));
                     bytes += content.len();
                 }

@@ -22,7 +22,7 @@ fn entry() -> Entry {
 }
 
 fn shown(entry: Entry) -> (Value, Value) {
-    let found = Found { ledger: "SECRET".into(), number: 7, commitment: [0x11; 32], entry };
+    let found = Found { ledger: "SECRET".into(), number: 7, commitment: [0x11; 32], entry, salt: [0; 16] };
     let page = page("us-isob-east-1", &Page { events: vec![found], token: None });
     assert_eq!(page.get("NextToken"), None);
     let mut event = page["Events"][0].clone();
