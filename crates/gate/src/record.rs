@@ -20,6 +20,12 @@ pub(crate) struct Draft {
     recorded: Arc<AtomicBool>,
 }
 
+/// At most so many characters of a text.
+pub(crate) fn clipped(text: &str, characters: usize) -> String {
+    // A text has at least as many bytes.
+    if text.len() <= characters { text.to_owned() } else { text.chars().take(characters).collect() }
+}
+
 impl Draft {
     pub(crate) fn new(gate: &Gate, session: &Session, operation: &Operation) -> Self {
         let mut draft = Self::of(gate, session.subject(), session.context());
@@ -31,7 +37,7 @@ impl Draft {
 
     pub(crate) fn malformed(gate: &Gate, session: &Session, what: &str) -> Self {
         let mut draft = Self::of(gate, session.subject(), session.context());
-        draft.entry.resources = vec![what.chars().take(256).collect()];
+        draft.entry.resources = vec![clipped(what, 256)];
         draft
     }
 
@@ -39,14 +45,14 @@ impl Draft {
         let mut draft = Self::unauthenticated(gate, context, "");
         "s3".clone_into(&mut draft.entry.service);
         "PreflightObject".clone_into(&mut draft.entry.operation);
-        draft.entry.resources = vec![format!("read {}", bucket.chars().take(64).collect::<String>())];
+        draft.entry.resources = vec![format!("read {}", clipped(bucket, 64))];
         draft
     }
 
     pub(crate) fn unauthenticated(gate: &Gate, context: &Context, claimed: &str) -> Self {
         let labels = gate.store.labels();
         let mut entry = blank(context);
-        entry.key = claimed.chars().take(128).collect();
+        entry.key = clipped(claimed, 128);
         entry.label = gate.banner(labels.ceiling()).to_string();
         Self { label: labels.ceiling(), entry, chance: context.chance(), recorded: Arc::default() }
     }
@@ -141,7 +147,7 @@ pub(crate) fn blank(context: &Context) -> Entry {
 
 fn resources(operation: &Operation) -> Vec<String> {
     let version = |id: &Option<VersionId>| match id {
-        Some(id) => format!("?versionId={}", id.as_str().chars().take(128).collect::<String>()),
+        Some(id) => format!("?versionId={}", clipped(id.as_str(), 128)),
         None => String::new(),
     };
     let target = |way: &str, target: &ObjectTarget| {
@@ -173,8 +179,7 @@ fn resources(operation: &Operation) -> Vec<String> {
         | Operation::ContainSpill { target: object } => vec![target("write", object)],
         Operation::AddOfficer { account } => vec![format!("write account/{account}")],
         Operation::EraseSpill { spill, digest } => {
-            let digest =
-                digest.as_deref().map(|digest| format!(" digest={}", digest.chars().take(64).collect::<String>()));
+            let digest = digest.as_deref().map(|digest| format!(" digest={}", clipped(digest, 64)));
             vec![format!("write spill/{spill}{}", digest.unwrap_or_default())]
         }
         Operation::DeleteObjects { bucket, objects, bypass_governance } => objects
@@ -195,7 +200,7 @@ fn resources(operation: &Operation) -> Vec<String> {
         Operation::UpdateAccessKey { key, active, .. } => vec![format!("write key/{key} active={active}")],
         Operation::DeleteAccessKey { key, .. } => vec![format!("write key/{key}")],
         Operation::CreateKeyAt { marking } | Operation::AllowLabel { marking } => {
-            vec![format!("write label {}", marking.chars().take(256).collect::<String>())]
+            vec![format!("write label {}", clipped(marking, 256))]
         }
         Operation::LookupEvents { filter, .. } => vec![searched(filter)],
         Operation::DiscloseEvents { disclosing } => {
@@ -210,7 +215,7 @@ fn resources(operation: &Operation) -> Vec<String> {
 /// What was looked for in the ledger.
 fn searched(filter: &EventFilter) -> String {
     let wanted = filter.attribute.as_ref().map(|attribute| {
-        let value: String = attribute.value().chars().take(256).collect();
+        let value: String = clipped(attribute.value(), 256);
         format!(" {}={value:?}", attribute.name())
     });
     format!("read ledger{}", wanted.unwrap_or_default())

@@ -54,7 +54,7 @@ impl Context {
         // Apart from the generator that draws identifiers from the same seed.
         let mut seed = moment.seed;
         seed.iter_mut().for_each(|byte| *byte ^= 0x5c);
-        let agent = agent.chars().take(AGENT_LEN_MAX).collect();
+        let agent = crate::record::clipped(agent, AGENT_LEN_MAX);
         Self { moment, request: StdRng::from_seed(seed).random(), source, agent }
     }
 

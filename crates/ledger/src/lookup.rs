@@ -122,7 +122,12 @@ const KEY: u8 = 2;
 const EVENT_NAME: u8 = 3;
 const EVENT_SOURCE: u8 = 4;
 const RESOURCE: u8 = 5;
-const EVENT_ID: u8 = 6;
+
+/// The term of an event's id: its first eight digits, which are the commitment's.
+fn event_term(commitment: &Hash) -> u32 {
+    let [a, b, c, d, ..] = *commitment;
+    u32::from_be_bytes([a, b, c, d])
+}
 
 /// The names of the resources of an entry: of an object its bucket's, too.
 fn resource_names(entry: &Entry, mut see: impl FnMut(&str)) {
@@ -142,7 +147,7 @@ pub fn terms(commitment: &Hash, entry: &Entry) -> Vec<u32> {
         term(KEY, &entry.key),
         term(EVENT_NAME, entry.event_name()),
         term(EVENT_SOURCE, entry.event_source()),
-        term(EVENT_ID, &event_id(commitment)),
+        event_term(commitment),
     ];
     resource_names(entry, |name| found.push(term(RESOURCE, name)));
     found.sort_unstable();
@@ -168,7 +173,7 @@ fn term_of(attribute: &EventAttribute) -> Option<u32> {
         EventAttribute::EventName(value) => term(EVENT_NAME, value),
         EventAttribute::EventSource(value) => term(EVENT_SOURCE, value),
         EventAttribute::ResourceName(value) => term(RESOURCE, value),
-        EventAttribute::EventId(value) => term(EVENT_ID, &value.to_ascii_lowercase()),
+        EventAttribute::EventId(value) => u32::from_str_radix(value.get(..8).unwrap_or_default(), 16).unwrap_or(0),
         EventAttribute::ReadOnly(_) | EventAttribute::ResourceType(_) => return None,
     })
 }

@@ -16,6 +16,7 @@ pub(crate) struct Redo(Rc<RefCell<Vec<u8>>>);
 
 const INSERT: u8 = 1;
 const REMOVE: u8 = 2;
+const REMOVE_BELOW: u8 = 3;
 
 impl Redo {
     fn tell(&self, table: &str, act: u8, key: &[u8], value: &[u8]) {
@@ -73,6 +74,14 @@ impl<'t, K: Key + 'static> Journaled<'t, K> {
     }
 }
 
+impl Numbered<'_> {
+    /// Removes every row below a number: page by page, much cheaper than row by row.
+    pub(crate) fn remove_below(&mut self, end: u64) -> Result<(), StorageError> {
+        self.redo.tell(self.table.name(), REMOVE_BELOW, u64::as_bytes(&end).as_ref(), &[]);
+        self.table.retain_in(..end, |_, _| false)
+    }
+}
+
 impl<'t, K: Key + 'static> Deref for Journaled<'t, K> {
     type Target = Table<'t, K, &'static [u8]>;
 
@@ -100,12 +109,19 @@ pub(crate) fn replay(transaction: &WriteTransaction, mut told: &[u8]) -> Result<
         let name = std::str::from_utf8(table).map_err(|_| malformed())?;
         let insert = match *act {
             INSERT => true,
-            REMOVE => false,
+            REMOVE | REMOVE_BELOW => false,
             _ => return Err(malformed()),
         };
+        if *act == REMOVE_BELOW && name != LEDGER.name() {
+            return Err(malformed());
+        }
         if [INLINE.name(), LOG.name(), LEDGER.name(), REGION_LOG.name()].contains(&name) {
             let number = <u64 as Value>::from_bytes(key.get(..8).filter(|_| key.len() == 8).ok_or_else(malformed)?);
-            again(transaction, TableDefinition::<u64, &[u8]>::new(name), number, insert.then_some(value))?;
+            if *act == REMOVE_BELOW {
+                transaction.open_table(LEDGER)?.retain_in(..number, |_, _| false)?;
+            } else {
+                again(transaction, TableDefinition::<u64, &[u8]>::new(name), number, insert.then_some(value))?;
+            }
         } else if [STATE.name(), JOURNALED.name()].contains(&name) {
             again(transaction, TableDefinition::<(), &[u8]>::new(name), (), insert.then_some(value))?;
         } else {

@@ -8,8 +8,7 @@
 //! ```
 //!
 //! Readers go by number and take a new snapshot for each step. In every snapshot an entry lies in exactly one place: below
-//! the counter of packed ones in its segment, from there on in its row. Rows below that counter are leftovers of a packing
-//! that a crash ended; nobody reads them, and the next packing removes them.
+//! the counter of packed ones in its segment, from there on in its row.
 
 mod index;
 mod lookup;

@@ -10,9 +10,6 @@ use crate::{Fault, Store};
 use fastness_label::Label;
 use std::sync::Arc;
 
-/// Rows removed in one turn: nobody waits long for the writer.
-const REMOVE_LEN: usize = 512;
-
 /// Entries read in one snapshot at most.
 const READ_LEN: usize = 256;
 
@@ -54,8 +51,6 @@ pub(super) async fn pack(
     digest: impl Fn(&[u8; COMMITMENT_LEN], &[u8]) -> ContentDigest + Send + Sync + 'static,
 ) -> Result<bool, Fault> {
     let _alone = partition.packing.lock().await;
-    // What a crash left of the last one.
-    remove_packed(partition).await?;
     let counters = partition.read()?.state()?.ledger;
     if counters.len - counters.packed < SEGMENT_LEN {
         return Ok(false);
@@ -64,7 +59,6 @@ pub(super) async fn pack(
     let drafts = tokio::task::spawn_blocking(move || Drafts::write(&of, first, &digest)).await;
     let drafts = drafts.unwrap_or_else(|error| Err(Fault::failed("packing the ledger", error)))?;
     partition.turn(move |turn| drafts.commit(turn, first), |_| Vec::new()).await?;
-    remove_packed(partition).await?;
     Ok(true)
 }
 
@@ -106,7 +100,7 @@ impl Drafts {
         Ok(Self { tree, contents, bundles, first_ms, last_ms })
     }
 
-    /// In a turn: from its commit on the entries lie in the segment.
+    /// In a turn: from its commit on the entries lie in the segment, and in no rows.
     fn commit(self, turn: &mut Turn<'_>, first: u64) -> Result<(), Fault> {
         let missing = || Fault::Failed("a segment has no place".to_owned());
         let mut one = |draft| -> Result<Piece, Fault> { place(turn, Some(draft))?.pop().ok_or_else(missing) };
@@ -121,6 +115,7 @@ impl Drafts {
         turn.segments()?.insert(&row_of(first), &encode(&record)?)?;
         // INVARIANT: whoever packs is alone, so nobody moved the counter since.
         turn.counters().packed = first + SEGMENT_LEN;
+        turn.ledger.remove_below(first + SEGMENT_LEN)?;
         Ok(())
     }
 }
@@ -147,27 +142,4 @@ fn read(partition: &Partition, next: u64, end: u64) -> Result<Vec<Vec<u8>>, Faul
         }
     }
     if rows.is_empty() { Err(Fault::Failed(format!("entry {next} of the ledger is missing"))) } else { Ok(rows) }
-}
-
-/// Removes the rows of entries that lie in segments, some in each turn.
-async fn remove_packed(partition: &Arc<Partition>) -> Result<(), Fault> {
-    loop {
-        let numbers: Vec<u64> = {
-            let reading = partition.read()?;
-            let packed = reading.state()?.ledger.packed;
-            let Some(table) = reading.numbers_if_made(LEDGER)? else { return Ok(()) };
-            let rows = table.range(..packed)?.take(REMOVE_LEN);
-            rows.map(|row| Ok(row?.0.value())).collect::<Result<_, Fault>>()?
-        };
-        if numbers.is_empty() {
-            return Ok(());
-        }
-        let work = move |turn: &mut Turn<'_>| {
-            for number in numbers {
-                turn.ledger.remove(number)?;
-            }
-            Ok(())
-        };
-        partition.turn(work, |_| Vec::new()).await?;
-    }
 }

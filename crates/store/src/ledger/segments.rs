@@ -8,6 +8,7 @@ use crate::Fault;
 use crate::blob::BlobReader;
 use crate::partition::Partition;
 use crate::records::{Bundle, Piece, Place, SegmentContents, SegmentRecord};
+use serde::{Serialize, Serializer};
 
 /// Entries in a segment.
 pub const SEGMENT_LEN: u64 = 4096;
@@ -37,10 +38,20 @@ pub(crate) const fn row_of(entry: u64) -> [u8; 8] {
     (entry / SEGMENT_LEN).to_be_bytes()
 }
 
+/// An entry's content, written at once and not byte by byte: what is written is the same.
+#[derive(Debug)]
+struct Content(Vec<u8>);
+
+impl Serialize for Content {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
 /// Contents on their way into a segment.
 #[derive(Debug, Default)]
 pub(crate) struct Packing {
-    bundle: Vec<Vec<u8>>,
+    bundle: Vec<Content>,
     length: usize,
     bundles: Vec<Bundle>,
     terms: Vec<(u32, u16)>,
@@ -56,7 +67,7 @@ impl Packing {
         out: &mut dyn FnMut(&[u8]) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         self.length += content.len();
-        self.bundle.push(content.to_vec());
+        self.bundle.push(Content(content.to_vec()));
         self.terms.extend(terms.iter().map(|term| (*term, self.count)));
         self.count += 1;
         if self.bundle.len() == BUNDLE_ENTRIES_MAX || self.length >= BUNDLE_LEN_FULL {
@@ -67,11 +78,12 @@ impl Packing {
 
     fn bundle(&mut self, out: &mut dyn FnMut(&[u8]) -> Result<(), Fault>) -> Result<(), Fault> {
         let entries = std::mem::take(&mut self.bundle);
-        self.length = 0;
+        // A length in front of each entry and of all of them.
+        let length = std::mem::take(&mut self.length) + 5 * (entries.len() + 1);
         if entries.is_empty() {
             return Ok(());
         }
-        let plain = postcard::to_stdvec(&entries).map_err(failed)?;
+        let plain = postcard::to_extend(&entries, Vec::with_capacity(length)).map_err(failed)?;
         let packed = lz4_flex::block::compress(&plain);
         out(&packed)?;
         let length = |bytes: &[u8]| u32::try_from(bytes.len()).map_err(failed);

@@ -220,14 +220,14 @@ async fn a_crash_while_packing_loses_and_doubles_nothing() {
     append(&store, 0..length).await.unwrap();
     store.close();
     drop(store);
-    let (mut failed, mut leftovers) = (0, 0);
+    let (mut failed, mut seen) = (0, BTreeSet::new());
     for step in (0..).map(|step: u64| if step < 24 { step } else { 24 + (step - 24) * 5 }) {
         let disk = disk.crash(0);
         let store = open(&disk);
         disk.fail_next(FaultKind::Change, step, u64::MAX);
         let outcome = store.pack(label(), digest).await;
         if outcome.is_ok() {
-            assert!(step > 20, "the disk was hardly used");
+            assert!(step > 10, "the disk was hardly used: {step}");
             break;
         }
         failed += 1;
@@ -235,7 +235,9 @@ async fn a_crash_while_packing_loses_and_doubles_nothing() {
             let crashed = disk.crash(seed);
             let again = open(&crashed);
             assert_whole(&again, 0, length);
-            leftovers += usize::from(tail_rows(&again).len() as u64 > 5 && again.ledger(label()).unwrap().packed > 0);
+            let packed = again.ledger(label()).unwrap().packed;
+            assert_eq!(tail_rows(&again).len() as u64, length - packed, "step {step}, seed {seed}");
+            seen.insert(packed);
             append(&again, length..length + 1).await.unwrap();
             again.pack(label(), digest).await.unwrap();
             assert_whole(&again, 0, length + 1);
@@ -251,7 +253,8 @@ async fn a_crash_while_packing_loses_and_doubles_nothing() {
         assert_eq!(tail_rows(&store).len(), 5);
         store.close();
     }
-    assert!(failed > 20 && leftovers > 3, "{failed} {leftovers}");
+    // Some crashes came before the commit, some after it.
+    assert!(failed > 10 && seen.len() == 2, "{failed} {seen:?}");
 }
 
 #[tokio::test]
