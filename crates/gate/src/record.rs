@@ -6,6 +6,7 @@ use fastness_label::Label;
 use fastness_ledger::{Entry, Outcome};
 use fastness_operation::{Code, EventFilter, ObjectTarget, Operation, Resource, VersionId, Way};
 use fastness_store::{Fault, Record};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Debug, Clone)]
 pub(crate) struct Draft {
     label: Label,
-    entry: Entry,
+    entry: Arc<Entry>,
     /// Seeds the salts under which the ledger commits to the entry.
     chance: [u8; 32],
     /// Whether a write's turn took the entry.
@@ -28,47 +29,39 @@ pub(crate) fn clipped(text: &str, characters: usize) -> String {
 
 impl Draft {
     pub(crate) fn new(gate: &Gate, session: &Session, operation: &Operation) -> Self {
-        let mut draft = Self::of(gate, session.subject(), session.context());
-        operation.service().clone_into(&mut draft.entry.service);
-        operation.name().clone_into(&mut draft.entry.operation);
-        draft.entry.resources = resources(operation);
-        draft
+        let (label, context) = (session.subject().session(), session.context());
+        if cfg!(feature = "unrecorded") {
+            return Self::of(label, blank(context), context);
+        }
+        let mut entry = known(gate, session.subject(), context);
+        operation.service().clone_into(&mut entry.service);
+        operation.name().clone_into(&mut entry.operation);
+        entry.resources = resources(operation);
+        Self::of(label, entry, context)
     }
 
     pub(crate) fn malformed(gate: &Gate, session: &Session, what: &str) -> Self {
-        let mut draft = Self::of(gate, session.subject(), session.context());
-        draft.entry.resources = vec![clipped(what, 256)];
-        draft
+        let mut entry = known(gate, session.subject(), session.context());
+        entry.resources = vec![clipped(what, 256)];
+        Self::of(session.subject().session(), entry, session.context())
     }
 
     pub(crate) fn preflight(gate: &Gate, context: &Context, bucket: &str) -> Self {
-        let mut draft = Self::unauthenticated(gate, context, "");
-        "s3".clone_into(&mut draft.entry.service);
-        "PreflightObject".clone_into(&mut draft.entry.operation);
-        draft.entry.resources = vec![format!("read {}", clipped(bucket, 64))];
-        draft
+        let mut entry = unknown(gate, context);
+        "s3".clone_into(&mut entry.service);
+        "PreflightObject".clone_into(&mut entry.operation);
+        entry.resources = vec![format!("read {}", clipped(bucket, 64))];
+        Self::of(gate.store.labels().ceiling(), entry, context)
     }
 
     pub(crate) fn unauthenticated(gate: &Gate, context: &Context, claimed: &str) -> Self {
-        let labels = gate.store.labels();
-        let mut entry = blank(context);
+        let mut entry = unknown(gate, context);
         entry.key = clipped(claimed, 128);
-        entry.label = gate.banner(labels.ceiling()).to_string();
-        Self { label: labels.ceiling(), entry, chance: context.chance(), recorded: Arc::default() }
+        Self::of(gate.store.labels().ceiling(), entry, context)
     }
 
-    fn of(gate: &Gate, subject: &Subject, context: &Context) -> Self {
-        let mut entry = blank(context);
-        entry.principal = match subject.principal() {
-            Principal::Operator => "operator".to_owned(),
-            Principal::User { name, path, .. } => format!("user{path}{name}"),
-        };
-        entry.account = subject.account().map(|account| account.to_string()).unwrap_or_default();
-        entry.key = subject.key().to_string();
-        entry.label = gate.banner(subject.session()).to_string();
-        entry.nationality = subject.nationality().unwrap_or_default().to_owned();
-        entry.duty = subject.duty().map(Duty::name).unwrap_or_default().to_owned();
-        Self { label: subject.session(), entry, chance: context.chance(), recorded: Arc::default() }
+    fn of(label: Label, entry: Entry, context: &Context) -> Self {
+        Self { label, entry: Arc::new(entry), chance: context.chance(), recorded: Arc::default() }
     }
 
     /// Whose partition keeps the entry.
@@ -126,6 +119,27 @@ pub(crate) fn refused_outcome(fault: &Fault) -> Outcome {
     Outcome::Refused(refusal.reason.as_str().to_owned(), refusal.code.as_str().to_owned())
 }
 
+/// The entry of a request by nobody who is known.
+fn unknown(gate: &Gate, context: &Context) -> Entry {
+    Entry { label: gate.banner(gate.store.labels().ceiling()).to_string(), ..blank(context) }
+}
+
+/// The entry of somebody's request.
+fn known(gate: &Gate, subject: &Subject, context: &Context) -> Entry {
+    Entry {
+        principal: match subject.principal() {
+            Principal::Operator => "operator".to_owned(),
+            Principal::User { name, path, .. } => format!("user{path}{name}"),
+        },
+        account: subject.account().map(|account| account.to_string()).unwrap_or_default(),
+        key: subject.key().to_string(),
+        label: gate.banner(subject.session()).to_string(),
+        nationality: subject.nationality().unwrap_or_default().to_owned(),
+        duty: subject.duty().map(Duty::name).unwrap_or_default().to_owned(),
+        ..blank(context)
+    }
+}
+
 pub(crate) fn blank(context: &Context) -> Entry {
     Entry {
         time_ms: context.moment.now_ms,
@@ -151,7 +165,8 @@ fn resources(operation: &Operation) -> Vec<String> {
         None => String::new(),
     };
     let target = |way: &str, target: &ObjectTarget| {
-        format!("{way} {}/{}{}", target.bucket, plain_key(target.key.as_str()), version(&target.version))
+        let (key, version) = (plain_key(target.key.as_str()), version(&target.version));
+        [way, " ", target.bucket.as_str(), "/", &key, &version].concat()
     };
     // That somebody asked to get past governance is told, whether it came to that or not.
     let bypass = |asked: bool| if asked { " bypass-governance" } else { "" };
@@ -222,8 +237,8 @@ fn searched(filter: &EventFilter) -> String {
 }
 
 /// A key as the ledger writes it: what could be taken for a version's name is percent-encoded.
-pub(crate) fn plain_key(key: &str) -> String {
-    key.replace('%', "%25").replace('?', "%3F")
+pub(crate) fn plain_key(key: &str) -> Cow<'_, str> {
+    if key.contains(['%', '?']) { Cow::Owned(key.replace('%', "%25").replace('?', "%3F")) } else { Cow::Borrowed(key) }
 }
 
 fn plain(way: Way, resource: &Resource) -> String {

@@ -1,6 +1,6 @@
 //! What an entry holds.
 
-use crate::field::{Committing, FIELDS, SALT_LEN, Salt, Value, salts, write_list, write_text};
+use crate::field::{Committing, FIELDS, SALT_LEN, Salt, Value, salts, write_list, write_number, write_text};
 use crate::tree::{Hash, sha256};
 use fastness_operation::Moment;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -192,8 +192,8 @@ impl Entry {
                 all.field(salt, write);
             }
         };
+        field(&|to| write_number(self.time_ms, to));
         let mut text = |text: &str| field(&|to| write_text(text, to));
-        text(&self.time_ms.to_string());
         text(&hex(&self.request));
         for value in [&self.service, &self.operation, &self.principal, &self.account, &self.key, &self.label] {
             text(value);
@@ -367,7 +367,12 @@ impl Entry {
 
 /// Bytes in hexadecimal digits, as CloudTrail and S3 write a request's id.
 fn hex(bytes: &[u8; 8]) -> String {
-    format!("{:016X}", u64::from_be_bytes(*bytes))
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).map_or('0', |digit| digit.to_ascii_uppercase());
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.extend([digit(byte >> 4), digit(byte & 0xf)]);
+    }
+    text
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ const ROWS: [(&str, &str, &str); 4] = [
     ("PUT 4 KiB", "put", "1000000"),
     ("GET 4 KiB", "get", "1000"),
     ("HEAD", "head", "1000"),
-    ("DELETE", "delete", "20000"),
+    ("DELETE", "delete", "100000"),
 ];
 
 /// Measures, and writes the table and the raw file.

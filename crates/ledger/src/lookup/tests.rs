@@ -1,12 +1,16 @@
 use super::*;
 use crate::Outcome;
 use crate::entry::tests::entry;
-use fastness_identity::DirectoryChange;
+use fastness_decide::{Permit, admit, decide};
+use fastness_identity::directory::{AccessKey, User};
+use fastness_identity::{DirectoryChange, Subject};
 use fastness_label::Policy;
+use fastness_operation::Operation;
 use fastness_store::disk::MemoryDisk;
 use fastness_store::{RegionSetup, Store};
 use fastness_vault::RootKey;
 use proptest::prelude::*;
+use serde_json::{from_value, json};
 use std::sync::{Arc, OnceLock};
 
 const MARKINGS: [&str; 3] = ["TOP SECRET", "SECRET", "UNCLASSIFIED"];
@@ -109,6 +113,26 @@ async fn filled(pack: bool) -> Store {
     store
 }
 
+/// An auditor's leave to look up what the region's ceiling dominates.
+fn permit(store: &Store) -> Permit {
+    const ACCOUNT: u64 = 123_456_789_012;
+    let user = json!({
+        "account": ACCOUNT, "name": "ann", "id": "AIDAABCDEFGHIJKLMNOPQ", "path": "/", "created_ms": 0,
+        "tags": { "duty": "auditor", "clearance": MARKINGS[0], "nationality": "USA" },
+    });
+    let key = json!({
+        "id": "AKIAABCDEFGHIJKLMNOPQ", "secret": "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "active": true, "created_ms": 0,
+        "holder": { "User": { "account": ACCOUNT, "name": "ann" } }, "label": MARKINGS[0],
+    });
+    let (user, key): (User, AccessKey) = (from_value(user).unwrap(), from_value(key).unwrap());
+    let labels = store.labels();
+    let subject = Subject::open(store.policy(), &labels, &key, Some(&user)).unwrap();
+    let filter = EventFilter { from_ms: i64::MIN, until_ms: i64::MAX, attribute: None, insights: false };
+    let lookup = Operation::LookupEvents { filter, limit: 50, token: None };
+    let view = admit(&subject, &lookup, &labels).unwrap();
+    decide(view, &subject, lookup, Vec::new()).unwrap()
+}
+
 impl Source for Store {
     fn bounds(&self, label: Label) -> Result<(u64, u64), Fault> {
         self.ledger(label).map(|state| (state.dropped, state.length))
@@ -120,7 +144,7 @@ impl Source for Store {
         search: &LedgerSearch,
         see: &mut dyn FnMut(u64, &[u8]) -> bool,
     ) -> Result<u64, Fault> {
-        self.ledger_candidates(label, search.term, search.from_ms, search.until_ms, search.below, see)
+        self.search_ledger(&permit(self), label, search, see)
     }
 }
 

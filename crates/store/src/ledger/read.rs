@@ -238,25 +238,6 @@ impl Store {
         rows(&*self.partition(label)?, (from, to), &mut see)
     }
 
-    /// Contents of entries below a number that may have a term and a time in a range (both ends within it), the newest
-    /// first: what is handed on may not match, what is not handed on does not. `see` says whether to go on. Answers the
-    /// bytes of indexes that were read for it.
-    ///
-    /// # Errors
-    /// A failure; an entry that is missing is one.
-    pub fn ledger_candidates(
-        &self,
-        label: Label,
-        term: Option<u32>,
-        from_ms: i64,
-        until_ms: i64,
-        below: u64,
-        mut see: impl FnMut(u64, &[u8]) -> bool,
-    ) -> Result<u64, Fault> {
-        let wanted = Wanted { term, from_ms, until_ms, above: 0, below };
-        candidates(&*self.partition(label)?, &wanted, &mut see)
-    }
-
     /// Rows of the chain that an earlier program kept, in order from its beginning: number, stored hash, entry. `see`
     /// says whether to go on.
     ///

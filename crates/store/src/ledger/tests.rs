@@ -71,6 +71,18 @@ async fn append(store: &Store, range: std::ops::Range<u64>) -> Result<(), Fault>
     store.partition(label())?.turn(work, |_| Vec::new()).await
 }
 
+/// What a lookup would be handed of the ledger, without the permit that it needs.
+fn candidates(
+    store: &Store,
+    term: Option<u32>,
+    (from_ms, until_ms): (i64, i64),
+    below: u64,
+    mut see: impl FnMut(u64, &[u8]) -> bool,
+) {
+    let wanted = read::Wanted { term, from_ms, until_ms, above: 0, below };
+    read::candidates(&*store.partition(label()).unwrap(), &wanted, &mut see).unwrap();
+}
+
 /// Asserts that each entry from `from` to `to` is read once, and is what was appended.
 #[track_caller]
 fn assert_whole(store: &Store, from: u64, to: u64) {
@@ -204,7 +216,7 @@ async fn long_entries_are_packed_and_read() {
             assert!(Some(number) == expected.next() && bytes == long(number), "{number}");
             true
         };
-        store.ledger_candidates(label(), term, i64::MIN, i64::MAX, SEGMENT_LEN - 100, see).unwrap();
+        candidates(&store, term, (i64::MIN, i64::MAX), SEGMENT_LEN - 100, see);
         assert_eq!(expected.next(), None);
     }
     store.close();
@@ -292,7 +304,7 @@ async fn dropped_contents_cannot_be_read_again_and_commitments_can() {
             assert!(number >= SEGMENT_LEN);
             true
         };
-        store.ledger_candidates(label(), term, i64::MIN, i64::MAX, length, see).unwrap();
+        candidates(&store, term, (i64::MIN, i64::MAX), length, see);
     }
     let erased = store.erase_deleted(label(), i64::MAX / 2, Duration::ZERO, |_| vec![7; 40]).await.unwrap();
     // The trees of all three and the contents of two.
@@ -329,7 +341,7 @@ async fn nobody_who_reads_notices_the_packing() {
                 assert_eq!((number, bytes), (below, content(below).as_slice()));
                 true
             };
-            of.ledger_candidates(label(), None, i64::MIN, i64::MAX, length, newest).unwrap();
+            candidates(&of, None, (i64::MIN, i64::MAX), length, newest);
             assert_eq!(below, 0);
             rounds += 1;
         }
@@ -391,7 +403,7 @@ async fn a_search_finds_what_a_walk_finds() {
                 found.extend(matches(&digest(&[0; 32], bytes)).then_some(number));
                 true
             };
-            of.ledger_candidates(label(), term, from_ms, from_ms + span, below, see).unwrap();
+            candidates(&of, term, (from_ms, from_ms + span), below, see);
             prop_assert_eq!(found, expected);
             // In segments a rare term is found through the index.
             prop_assert!(term.is_none_or(|term| term < 3_000_000_000) || passed < 12, "{} passed", passed);
@@ -403,7 +415,7 @@ async fn a_search_finds_what_a_walk_finds() {
             first = Some(number);
             false
         };
-        of.ledger_candidates(label(), Some(3), i64::MIN, i64::MAX, SEGMENT_LEN, see).unwrap();
+        candidates(&of, Some(3), (i64::MIN, i64::MAX), SEGMENT_LEN, see);
         assert_eq!(first, Some(4093));
     };
     tokio::task::spawn_blocking(compare).await.unwrap();
