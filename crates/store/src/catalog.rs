@@ -2,7 +2,7 @@
 
 use crate::Fault;
 use crate::blobs::Incoming;
-use crate::ledger::COMMITMENT_LEN;
+use crate::ledger::Group;
 use crate::records::{self, LedgerCounters, State};
 use crate::redo::{self, Redo};
 use redb::{
@@ -164,6 +164,8 @@ pub(crate) struct Turn<'t> {
     pub(crate) inline: redo::Numbered<'t>,
     pub(crate) doomed: redo::Rows<'t>,
     pub(crate) ledger: redo::Numbered<'t>,
+    /// The ledger's newest entries, which have no row yet.
+    appended: Group,
     state_row: redo::Single<'t>,
     state: State,
     journaled: redo::Single<'t>,
@@ -219,9 +221,9 @@ impl<'t> Turn<'t> {
             Some(guard) => records::decode(guard.value())?,
             None => State::new(),
         };
-        if !(1..=State::FORMAT).contains(&state.format) {
+        if !State::reads(state.format) {
             return Err(Fault::Failed(format!(
-                "the catalog has format {}, this program reads 1 to {}",
+                "the catalog has format {}, this program reads 1, 2 and {}",
                 state.format,
                 State::FORMAT
             )));
@@ -240,6 +242,7 @@ impl<'t> Turn<'t> {
             inline: redo::Numbered::open(transaction, INLINE, &redo)?,
             doomed: redo::Rows::open(transaction, DOOMED, &redo)?,
             ledger: redo::Numbered::open(transaction, LEDGER, &redo)?,
+            appended: Group::default(),
             state_row,
             state,
             journaled,
@@ -262,9 +265,20 @@ impl<'t> Turn<'t> {
 
     /// Appends an entry to the partition's ledger: its commitment (32 bytes), then its content.
     pub(crate) fn append(&mut self, entry: &[u8]) -> Result<(), Fault> {
-        check_entry(entry)?;
-        self.ledger.insert(self.state.ledger.len, entry)?;
+        if self.appended.is_full_for(entry.len(), self.state.ledger.len) {
+            self.write_appended()?;
+        }
+        self.appended.push(entry)?;
         self.state.ledger.len += 1;
+        Ok(())
+    }
+
+    fn write_appended(&mut self) -> Result<(), Fault> {
+        if !self.appended.is_empty() {
+            let first = self.state.ledger.len - self.appended.len() as u64;
+            self.ledger.insert(first, self.appended.bytes())?;
+            self.appended.clear();
+        }
         Ok(())
     }
 
@@ -330,20 +344,13 @@ impl<'t> Turn<'t> {
     /// Writes the counters back; the tables close, and the transaction can commit once the journal has the changes.
     pub(crate) fn close(mut self) -> Result<(Aftermath, Changes), Fault> {
         self.list_erasable()?;
+        self.write_appended()?;
         let state = records::encode(&self.state)?;
         self.state_row.insert((), state.as_slice())?;
         self.journaled.insert((), &self.number.to_be_bytes())?;
         let Self { unlinked, settled, directory_changed, erased, number, redo, .. } = self;
         Ok((Aftermath { unlinked, settled, directory_changed, erased }, Changes { number, told: redo.take() }))
     }
-}
-
-/// Refuses what is too short to be an entry of the ledger.
-pub(crate) fn check_entry(entry: &[u8]) -> Result<(), Fault> {
-    if entry.len() < COMMITMENT_LEN {
-        return Err(Fault::Failed("an entry of the ledger has no commitment".to_owned()));
-    }
-    Ok(())
 }
 
 /// What a turn changed, for the journal.

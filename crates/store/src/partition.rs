@@ -11,6 +11,7 @@ use crate::disk::Disk;
 use crate::erasure::ErasureKeys;
 use crate::journal::Member;
 use crate::lanes::Lanes;
+use crate::ledger::Group;
 use crate::opened::{Opened, catch_up};
 use crate::policies::PolicyCache;
 use crate::records::State;
@@ -105,7 +106,7 @@ impl fmt::Debug for Partition {
 /// Records of reads that wait for a commit.
 #[derive(Default)]
 struct Notes {
-    entries: Vec<Vec<u8>>,
+    entries: Group,
     /// Those that the writer has taken: they come back if they are not committed, and have their room meanwhile.
     committing: usize,
     /// Whether the writer knows that there are some: it is woken once for all that come while it waits.
@@ -294,11 +295,9 @@ impl Partition {
         if entry.is_empty() {
             return Ok(());
         }
-        // Here already: one that no turn takes would be kept for ever, and hold up those that come with it.
-        catalog::check_entry(&entry)?;
         let deadline = Instant::now() + ENQUEUE_TIME_MAX;
-        let mut entry = Some(entry);
         loop {
+            let noted;
             let announce = {
                 // The queue's lock is held: nothing is noted once the writer has been told to end.
                 let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -306,15 +305,19 @@ impl Partition {
                     return Err(Fault::Failed("the region is stopping".to_owned()));
                 }
                 let mut notes = self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner);
-                if notes.entries.len() + notes.committing < NOTES_LEN_MAX {
-                    notes.entries.extend(entry.take());
+                let has_room = notes.entries.len() + notes.committing < NOTES_LEN_MAX;
+                if has_room {
+                    // Malformed it is refused here already: one that no turn takes would hold up those that come with it.
+                    // Copied, so that its memory is freed by who made it.
+                    notes.entries.push(&entry)?;
                 }
+                noted = has_room;
                 !std::mem::replace(&mut notes.announced, true)
             };
             if announce {
                 self.enqueue(Job::Noted).await?;
             }
-            if entry.is_none() {
+            if noted {
                 return Ok(());
             }
             if Instant::now() >= deadline {
@@ -478,7 +481,7 @@ impl Partition {
             return Ok(Aftermath::default());
         }
         let committed = self.commit(works, &notes, forgettable, done);
-        self.keep(if committed.is_err() { notes } else { Vec::new() });
+        self.keep(if committed.is_err() { notes } else { Group::default() });
         committed
     }
 
@@ -490,17 +493,19 @@ impl Partition {
 
     /// Keeps the records of reads that were not committed, before those that came since. None is given up: when there is
     /// no room for more, reads are refused.
-    fn keep(&self, mut entries: Vec<Vec<u8>>) {
+    fn keep(&self, mut entries: Group) {
         let mut notes = self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.append(&mut notes.entries);
-        notes.entries = entries;
+        if !entries.is_empty() {
+            entries.append(&notes.entries);
+            notes.entries = entries;
+        }
         notes.committing = 0;
     }
 
     fn commit(
         &self,
         works: VecDeque<Work>,
-        notes: &[Vec<u8>],
+        notes: &Group,
         forgettable: Vec<[u8; 16]>,
         done: &mut Vec<After>,
     ) -> Result<Aftermath, Fault> {
@@ -514,8 +519,8 @@ impl Partition {
             }
             turn.erased.extend(self.erasure.suspects());
             // Reads that were answered before: their records are kept until a commit has them.
-            for entry in notes {
-                turn.append(entry)?;
+            for entry in notes.iter() {
+                turn.append(entry?)?;
             }
             for work in works {
                 done.push(work(&mut turn)?);

@@ -254,7 +254,7 @@ pub(crate) struct State {
     pub(crate) log_len: u64,
     /// That chain's hash over all of them.
     pub(crate) log_head: [u8; 32],
-    /// What catalog format 3 added.
+    /// What came with catalog format 4.
     pub(crate) ledger: LedgerCounters,
 }
 
@@ -274,7 +274,12 @@ pub(crate) struct LedgerCounters {
 impl State {
     /// The format this program writes. Format 1 lacks the extensions, format 2 the ledger's counters; their rows are
     /// read as they are.
-    pub(crate) const FORMAT: u32 = 3;
+    pub(crate) const FORMAT: u32 = 4;
+
+    /// Whether this program reads a catalog of a format. No version of the program ever wrote format 3.
+    pub(crate) const fn reads(format: u32) -> bool {
+        matches!(format, 1 | 2 | Self::FORMAT)
+    }
 
     pub(crate) const fn new() -> Self {
         let ledger = LedgerCounters { len: 0, packed: 0, dropped: 0, region: 0 };

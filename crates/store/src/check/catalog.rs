@@ -193,8 +193,12 @@ impl Look<'_, '_, '_> {
     fn state(&mut self, reading: &ReadTransaction) -> Result<State, Fault> {
         let missing = || Fault::Failed("its counters are missing".to_owned());
         let state: State = decode(reading.open_table(STATE)?.get(())?.ok_or_else(missing)?.value())?;
-        if state.format > State::FORMAT {
-            return Err(Fault::Failed(format!("it has format {}, this program reads {}", state.format, State::FORMAT)));
+        if !State::reads(state.format) {
+            let format = state.format;
+            return Err(Fault::Failed(format!(
+                "it has format {format}, this program reads 1, 2 and {}",
+                State::FORMAT
+            )));
         }
         Ok(state)
     }

@@ -266,17 +266,19 @@ fn tail(
 ) -> Result<(), Fault> {
     let Some(table) = numbers(reading, LEDGER)? else { return Ok(()) };
     for row in table.range::<u64>(..)? {
-        let (number, value) = row.map_err(|error| unreadable(&error))?;
-        if number.value() < state.ledger.packed {
-            *leftovers += 1;
-            continue;
-        }
-        let Some(check) = check.as_mut() else { return Ok(()) };
-        let without = || Fault::Failed(format!("entry {} has no commitment", number.value()));
-        let (commitment, content) = value.value().split_first_chunk::<COMMITMENT_LEN>().ok_or_else(without)?;
-        *entries += 1;
-        if !check.row(number.value(), commitment, Some(content)) {
-            return Ok(());
+        let (first, value) = row.map_err(|error| unreadable(&error))?;
+        for (number, entry) in (first.value()..).zip(crate::ledger::entries(value.value())) {
+            if number < state.ledger.packed {
+                *leftovers += 1;
+                continue;
+            }
+            let Some(check) = check.as_mut() else { return Ok(()) };
+            let without = || Fault::Failed(format!("entry {number} has no commitment"));
+            let (commitment, content) = entry?.split_first_chunk::<COMMITMENT_LEN>().ok_or_else(without)?;
+            *entries += 1;
+            if !check.row(number, commitment, Some(content)) {
+                return Ok(());
+            }
         }
     }
     Ok(())

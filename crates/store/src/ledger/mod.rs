@@ -2,7 +2,7 @@
 //! signs it is for others; here they are kept, packed, found, and their contents dropped.
 //!
 //! ```text
-//! append      the row of an entry, in the turn that it records
+//! append      an entry into the turn's row, in the turn that it records
 //! pack        the oldest 4,096 rows become a segment: two sealed values, a record, and the rows go
 //! drop        a segment's contents go as any removed value does; the commitments stay
 //! ```
@@ -10,6 +10,7 @@
 //! Readers go by number and take a new snapshot for each step. In every snapshot an entry lies in exactly one place: below
 //! the counter of packed ones in its segment, from there on in its row.
 
+mod groups;
 mod index;
 mod lookup;
 mod pack;
@@ -18,6 +19,7 @@ mod segments;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use groups::{Group, entries};
 pub use lookup::LedgerSearch;
 pub use pack::ContentDigest;
 pub use read::LedgerPage;

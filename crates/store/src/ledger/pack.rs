@@ -1,20 +1,15 @@
 //! Packing: the oldest entries of the tail become a segment. Upkeep, which leaves no entry of its own.
 
+use super::read::{TailRow, tail_step};
 use super::segments::{COMMITMENT_LEN, Packing, SEGMENT_LEN, row_of};
 use crate::blob::BlobWriter;
-use crate::catalog::{LEDGER, Turn};
+use crate::catalog::Turn;
 use crate::partition::Partition;
 use crate::receive::{Draft, check_room, disk_fault, place};
 use crate::records::{Bundle, Piece, SegmentContents, SegmentRecord, encode};
 use crate::{Fault, Store};
 use fastness_label::Label;
 use std::sync::Arc;
-
-/// Entries read in one snapshot at most.
-const READ_LEN: usize = 256;
-
-/// Bytes of them after which a snapshot ends: one request may name a thousand resources.
-const READ_BYTES: usize = 1 << 20;
 
 /// What is written beside the contents: commitments, and the index of usual entries.
 const ROOM_LEN: u64 = 1 << 20;
@@ -83,8 +78,8 @@ impl Drafts {
             while next < first + SEGMENT_LEN {
                 let rows = read(partition, next, first + SEGMENT_LEN)?;
                 // What is packed is rarely longer than it was, and the reserve is for records alone.
-                check_room(partition, rows.iter().map(|row| row.len() as u64).sum())?;
-                for row in rows {
+                check_room(partition, rows.iter().map(|(_, row)| row.len() as u64).sum())?;
+                for (_, row) in rows {
                     let malformed = || Fault::Failed(format!("entry {next} of the ledger has no commitment"));
                     let (commitment, content) = row.split_first_chunk::<COMMITMENT_LEN>().ok_or_else(malformed)?;
                     tree.extend_from_slice(commitment);
@@ -124,22 +119,8 @@ fn push(writer: &mut BlobWriter, bytes: &[u8]) -> Result<(), Fault> {
     writer.push(bytes).map_err(|error| disk_fault(&error))
 }
 
-/// Some rows of the tail from a number on, without a gap.
-fn read(partition: &Partition, next: u64, end: u64) -> Result<Vec<Vec<u8>>, Fault> {
-    let reading = partition.read()?;
-    let (mut rows, mut bytes) = (Vec::new(), 0);
-    if let Some(table) = reading.numbers_if_made(LEDGER)? {
-        for (number, row) in (next..end).zip(table.range(next..end)?).take(READ_LEN) {
-            let (key, value) = row?;
-            if key.value() != number {
-                break;
-            }
-            bytes += value.value().len();
-            rows.push(value.value().to_vec());
-            if bytes >= READ_BYTES {
-                break;
-            }
-        }
-    }
+/// Some entries of the tail from a number on, without a gap.
+fn read(partition: &Partition, next: u64, end: u64) -> Result<Vec<TailRow>, Fault> {
+    let rows = tail_step(&*partition.read()?, next, end)?;
     if rows.is_empty() { Err(Fault::Failed(format!("entry {next} of the ledger is missing"))) } else { Ok(rows) }
 }

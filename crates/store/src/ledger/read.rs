@@ -1,8 +1,9 @@
 //! Reading: by number, a snapshot a step, so that nobody is waited for and no snapshot grows old.
 
+use super::groups::entries;
 use super::segment;
 use super::segments::{COMMITMENT_LEN, Pieces, SEGMENT_LEN, Search, See, Segment};
-use crate::catalog::{LEDGER, LOG, Numbers, Reading};
+use crate::catalog::{LEDGER, LOG, Reading};
 use crate::partition::Partition;
 use crate::records::LedgerCounters;
 use crate::{Fault, Store};
@@ -11,7 +12,7 @@ use fastness_label::Label;
 use fastness_operation::Operation;
 use std::sync::Arc;
 
-/// Rows of the tail read in one snapshot at most.
+/// Entries after which a step in the tail ends with its row.
 const STEP_LEN: usize = 512;
 
 /// Bytes of them after which a step ends.
@@ -29,8 +30,8 @@ type InTail<'w> = dyn FnMut(u64, &[u8]) -> Result<bool, Fault> + 'w;
 /// Contents of entries by place; one that was dropped is none.
 pub type LedgerPage = Vec<(u64, Option<Vec<u8>>)>;
 
-/// A row of the tail.
-type TailRow = (u64, Vec<u8>);
+/// An entry of the tail.
+pub(super) type TailRow = (u64, Vec<u8>);
 
 fn missing(number: u64) -> Fault {
     Fault::Failed(format!("entry {number} of the ledger is missing"))
@@ -40,10 +41,10 @@ fn parted(number: u64, row: &[u8]) -> Result<(&[u8; COMMITMENT_LEN], &[u8]), Fau
     row.split_first_chunk().ok_or_else(|| Fault::Failed(format!("entry {number} of the ledger has no commitment")))
 }
 
-/// Some rows of a table from a number on, as far as they follow one another.
-fn step(reading: &Reading, table: Numbers, from: u64, to: u64) -> Result<Vec<TailRow>, Fault> {
+/// Some rows of the old chain from a number on, as far as they follow one another.
+fn chain_step(reading: &Reading, from: u64, to: u64) -> Result<Vec<TailRow>, Fault> {
     let (mut rows, mut bytes) = (Vec::new(), 0);
-    let Some(table) = reading.numbers_if_made(table)?.filter(|_| from < to) else { return Ok(rows) };
+    let Some(table) = reading.numbers_if_made(LOG)?.filter(|_| from < to) else { return Ok(rows) };
     for (number, row) in (from..to).zip(table.range(from..to)?) {
         let (key, value) = row?;
         if key.value() != number {
@@ -58,22 +59,54 @@ fn step(reading: &Reading, table: Numbers, from: u64, to: u64) -> Result<Vec<Tai
     Ok(rows)
 }
 
-/// As [`step`] in the tail, the other way round.
-fn step_back(reading: &Reading, from: u64, below: u64) -> Result<Vec<TailRow>, Fault> {
-    let (mut rows, mut bytes) = (Vec::new(), 0);
-    let Some(table) = reading.numbers_if_made(LEDGER)? else { return Ok(rows) };
-    for (number, row) in (from..below).rev().zip(table.range(from..below)?.rev()).take(STEP_LEN) {
+/// Entries of the tail from a number on, as far as they follow one another.
+pub(super) fn tail_step(reading: &Reading, from: u64, to: u64) -> Result<Vec<TailRow>, Fault> {
+    let (mut found, mut bytes, mut next) = (Vec::new(), 0, from);
+    let Some(table) = reading.numbers_if_made(LEDGER)?.filter(|_| from < to) else { return Ok(found) };
+    let first = table.range(..=from)?.next_back().transpose()?.map_or(from, |(key, _)| key.value());
+    for row in table.range(first..to)? {
         let (key, value) = row?;
-        if key.value() != number {
-            break;
+        for (number, entry) in (key.value()..to).zip(entries(value.value())) {
+            if number < next {
+                continue;
+            }
+            let entry = entry?;
+            if number > next {
+                return Ok(found);
+            }
+            bytes += entry.len();
+            found.push((number, entry.to_vec()));
+            next += 1;
         }
-        bytes += value.value().len();
-        rows.push((number, value.value().to_vec()));
-        if bytes >= STEP_BYTES {
+        if found.len() >= STEP_LEN || bytes >= STEP_BYTES {
             break;
         }
     }
-    Ok(rows)
+    Ok(found)
+}
+
+/// The same the other way round: those below a number, the newest first.
+fn tail_step_back(reading: &Reading, from: u64, below: u64) -> Result<Vec<TailRow>, Fault> {
+    let (mut found, mut bytes, mut above) = (Vec::new(), 0, below);
+    let Some(table) = reading.numbers_if_made(LEDGER)?.filter(|_| from < below) else { return Ok(found) };
+    for row in table.range(..below)?.rev() {
+        let (key, value) = row?;
+        let numbered = (key.value()..below).zip(entries(value.value()));
+        let of_row: Vec<(u64, &[u8])> =
+            numbered.map(|(number, entry)| Ok((number, entry?))).collect::<Result<_, Fault>>()?;
+        for (number, entry) in of_row.into_iter().rev() {
+            if number < from || number + 1 != above {
+                return Ok(found);
+            }
+            bytes += entry.len();
+            found.push((number, entry.to_vec()));
+            above = number;
+        }
+        if found.len() >= STEP_LEN || bytes >= STEP_BYTES {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 /// Opens what `open` finds in a fresh look at the catalog: a value may be gone since, its erasure key destroyed or its
@@ -114,7 +147,7 @@ fn walk(
             next = until;
             continue;
         }
-        let rows = step(&reading, LEDGER, next, to)?;
+        let rows = tail_step(&reading, next, to)?;
         drop(reading);
         if rows.is_empty() {
             return Err(missing(next));
@@ -171,7 +204,7 @@ pub(super) fn candidates(
         let reading = partition.read()?;
         let LedgerCounters { packed, dropped, .. } = reading.state()?.ledger;
         if below > packed {
-            let rows = step_back(&reading, packed, below)?;
+            let rows = tail_step_back(&reading, packed, below)?;
             drop(reading);
             if rows.is_empty() {
                 return Err(missing(below - 1));
@@ -278,7 +311,7 @@ impl Store {
         let reading = partition.read()?;
         let frozen = reading.state()?.log_len;
         if from < frozen {
-            let rows = step(&reading, LOG, from, frozen)?;
+            let rows = chain_step(&reading, from, frozen)?;
             if rows.is_empty() {
                 return Err(missing(from));
             }

@@ -4,6 +4,7 @@ use super::*;
 use crate::catalog::{NOTES, REGION_LOG, SEGMENTS, TILES};
 use crate::check::{CheckReport, CheckSetup, Gravity, LedgerCheck};
 use redb::WriteTransaction;
+use std::collections::BTreeMap;
 
 /// Counts entries and looks at what they hold.
 #[derive(Default)]
@@ -48,6 +49,23 @@ fn change(disk: &MemoryDisk, how: impl FnOnce(&WriteTransaction)) {
     transaction.commit().unwrap();
     partition.supersede();
     store.close();
+}
+
+/// Changes the entries of the tail, and writes each in a row of its own.
+fn with_tail(transaction: &WriteTransaction, how: impl FnOnce(&mut BTreeMap<u64, Vec<u8>>)) {
+    let mut table = transaction.open_table(LEDGER).unwrap();
+    let mut tail = BTreeMap::new();
+    for row in table.iter().unwrap() {
+        let (first, row) = row.unwrap();
+        let numbered = (first.value()..).zip(groups::entries(row.value()));
+        tail.extend(numbered.map(|(number, entry)| (number, entry.unwrap().to_vec())));
+    }
+    how(&mut tail);
+    table.retain(|_, _| false).unwrap();
+    for (number, entry) in tail {
+        let length = u32::try_from(entry.len()).unwrap().to_be_bytes();
+        table.insert(number, [length.as_slice(), &entry].concat().as_slice()).unwrap();
+    }
 }
 
 fn with_state(transaction: &WriteTransaction, how: impl FnOnce(&mut LedgerCounters)) {
@@ -107,7 +125,7 @@ async fn each_kind_of_damage_is_found_and_named() {
     }
     type How<'h> = &'h dyn Fn(&WriteTransaction);
     let row = |number: u64| [commitment(number).as_slice(), &content(number)].concat();
-    let cases: [(&str, How<'_>, &str); 14] = [
+    let cases: [(&str, How<'_>, &str); 15] = [
         (
             "no segment",
             &|t| drop(t.open_table(SEGMENTS).unwrap().remove(1_u64.to_be_bytes().as_slice()).unwrap()),
@@ -153,21 +171,14 @@ async fn each_kind_of_damage_is_found_and_named() {
             "segment 1 of the ledger: its contents do not fit",
         ),
         ("counters", &|t| with_state(t, |counters| counters.packed -= 1), "counters do not fit"),
-        ("an entry removed", &|t| drop(t.open_table(LEDGER).unwrap().remove(length - 9).unwrap()), "is followed by"),
+        ("an entry removed", &|t| with_tail(t, |tail| drop(tail.remove(&(length - 9)))), "is followed by"),
+        ("an entry at the end removed", &|t| with_tail(t, |tail| drop(tail.remove(&length))), "12308 of 12309"),
+        ("an entry added", &|t| with_tail(t, |tail| drop(tail.insert(length + 1, row(length + 1)))), "12310 of 12309"),
+        ("an entry cut off", &|t| with_tail(t, |tail| drop(tail.insert(length - 2, vec![1; 31]))), "has no commitment"),
         (
-            "an entry at the end removed",
-            &|t| drop(t.open_table(LEDGER).unwrap().remove(length).unwrap()),
-            "12308 of 12309",
-        ),
-        (
-            "an entry added",
-            &|t| drop(t.open_table(LEDGER).unwrap().insert(length + 1, row(length + 1).as_slice()).unwrap()),
-            "12310 of 12309",
-        ),
-        (
-            "an entry cut off",
-            &|t| drop(t.open_table(LEDGER).unwrap().insert(length - 2, [1; 31].as_slice()).unwrap()),
-            "has no commitment",
+            "a row cut off",
+            &|t| drop(t.open_table(LEDGER).unwrap().insert(length + 1, [0, 0, 0, 9, 1].as_slice()).unwrap()),
+            "a row of the ledger is malformed",
         ),
         (
             "a hash of another length",
@@ -199,7 +210,7 @@ async fn each_kind_of_damage_is_found_and_named() {
     }
     // What a crash in a packing leaves is no damage.
     let case = disk.crash(0);
-    change(&case, |t| drop(t.open_table(LEDGER).unwrap().insert(3 * SEGMENT_LEN - 1, row(3).as_slice()).unwrap()));
+    change(&case, |t| with_tail(t, |tail| drop(tail.insert(3 * SEGMENT_LEN - 1, row(3)))));
     let report = check(&case);
     assert!(report.is_sound() && report.findings.len() == 1, "{:?}", report.findings);
     assert!(report.findings[0].what.starts_with("1 entries of the ledger lie in a segment"));
