@@ -1,5 +1,6 @@
 //! What an entry holds.
 
+use crate::facets::Facets;
 use crate::field::{Committing, FIELDS, SALT_LEN, Salt, Value, salts, write_list, write_number, write_text};
 use crate::tree::{Hash, sha256};
 use fastness_operation::Moment;
@@ -116,6 +117,9 @@ pub enum EntryError {
 const FORMAT_CHAINED: u8 = 1;
 const FORMAT: u8 = 2;
 
+/// Bytes of chance that an entry's salt comes from.
+const CHANCE_LEN: usize = 32;
+
 /// Most entries are shorter.
 const ENTRY_LEN_USUAL: usize = 448;
 
@@ -154,13 +158,13 @@ impl Entry {
     /// What the ledger keeps of the entry: the 32 bytes that the tree commits to, a format byte, a salt, the content
     /// (postcard). `chance` is secret and of this request alone; entries of one request have salts of their own.
     #[must_use]
-    pub fn record(&self, chance: &[u8; 32]) -> Vec<u8> {
+    pub fn record(&self, chance: &[u8; CHANCE_LEN]) -> Vec<u8> {
         self.record_with(&self.outcome, chance)
     }
 
     /// The same of this entry with another outcome in the place of its own.
     #[must_use]
-    pub fn record_with(&self, outcome: &Outcome, chance: &[u8; 32]) -> Vec<u8> {
+    pub fn record_with(&self, outcome: &Outcome, chance: &[u8; CHANCE_LEN]) -> Vec<u8> {
         let Self { time_ms, request, service, operation, principal, account, key, label, .. } = self;
         let Self { nationality, duty, agent, resources, source, .. } = self;
         // Postcard writes a tuple, and a tuple within, as it writes a struct of the same fields.
@@ -168,18 +172,19 @@ impl Entry {
             (time_ms, request, service, operation, principal, account, key, label),
             (nationality, duty, agent, resources, outcome, source),
         );
+        // What the salt is made of lies where commitment, format and salt will: in front of the content.
         let mut bytes = Vec::with_capacity(ENTRY_LEN_USUAL);
-        bytes.extend_from_slice(&[0; CONTENT_AT]);
+        bytes.extend_from_slice(&[0; CONTENT_AT - CHANCE_LEN]);
+        bytes.extend_from_slice(chance);
         // An entry is plain data without maps or floats: writing it to memory does not fail.
         let mut bytes = postcard::to_extend(&fields, bytes).unwrap_or_else(|_| vec![0; CONTENT_AT]);
-        let (head, content) = bytes.split_at_mut(CONTENT_AT);
         let mut salt = Salt::default();
-        salt.copy_from_slice(sha256(&[chance.as_slice(), content].concat()).split_at(SALT_LEN).0);
-        let (commitment, rest) = head.split_at_mut(32);
+        salt.copy_from_slice(sha256(bytes.split_at(CONTENT_AT - CHANCE_LEN).1).split_at(SALT_LEN).0);
+        let (commitment, rest) = bytes.split_at_mut(32);
         commitment.copy_from_slice(&self.commitment_with(outcome, &salt));
-        for (to, from) in rest.iter_mut().zip([FORMAT].iter().chain(&salt)) {
-            *to = *from;
-        }
+        let (format, rest) = rest.split_at_mut(1);
+        format.copy_from_slice(&[FORMAT]);
+        rest.split_at_mut(SALT_LEN).0.copy_from_slice(&salt);
         bytes
     }
 
@@ -330,6 +335,46 @@ impl Recorded {
     #[must_use]
     pub fn commitment(&self) -> Hash {
         self.entry.commitment_with(&self.entry.outcome, &self.salt)
+    }
+}
+
+/// What an entry is found by, read without copying it; what lies behind is passed over.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Sought<'a> {
+    pub(crate) time_ms: i64,
+    _request: [u8; 8],
+    pub(crate) service: &'a str,
+    pub(crate) operation: &'a str,
+    pub(crate) principal: &'a str,
+    _account: &'a str,
+    pub(crate) key: &'a str,
+    _label: &'a str,
+    _nationality: &'a str,
+    _duty: &'a str,
+    _agent: &'a str,
+    #[serde(borrow)]
+    pub(crate) resources: Vec<&'a str>,
+}
+
+impl<'a> Sought<'a> {
+    pub(crate) const fn facets(&self) -> Facets<'_, &'a str> {
+        let Self { service, operation, principal, resources, .. } = self;
+        Facets { service, operation, principal, resources: resources.as_slice() }
+    }
+
+    /// Reads what the ledger keeps behind an entry's commitment.
+    ///
+    /// # Errors
+    /// [`EntryError`].
+    pub(crate) fn read(content: &'a [u8]) -> Result<Self, EntryError> {
+        match content.split_first() {
+            Some((&FORMAT, rest)) => {
+                let (_, rest) = rest.split_first_chunk::<SALT_LEN>().ok_or(EntryError::Malformed)?;
+                postcard::take_from_bytes(rest).map(|(sought, _)| sought).map_err(|_| EntryError::Malformed)
+            }
+            Some((format, _)) => Err(EntryError::Format(*format)),
+            None => Err(EntryError::Malformed),
+        }
     }
 }
 

@@ -72,26 +72,29 @@ impl Touched<'_> {
     }
 }
 
-impl Entry {
-    /// The user's name, `operator`, `region`, or nothing when nobody was known.
-    #[must_use]
-    pub fn user_name(&self) -> &str {
+/// What an entry is found by.
+#[derive(Debug)]
+pub(crate) struct Facets<'a, S> {
+    pub(crate) service: &'a str,
+    pub(crate) operation: &'a str,
+    pub(crate) principal: &'a str,
+    pub(crate) resources: &'a [S],
+}
+
+impl<'a, S: AsRef<str>> Facets<'a, S> {
+    pub(crate) fn user_name(&self) -> &'a str {
         match self.principal.strip_prefix("user/") {
             Some(path) => path.rsplit('/').next().unwrap_or(path),
-            None => &self.principal,
+            None => self.principal,
         }
     }
 
-    /// The operation's name; of what became no operation, a word for that.
-    #[must_use]
-    pub fn event_name(&self) -> &str {
-        if self.operation.is_empty() { "Unrecognized" } else { &self.operation }
+    pub(crate) const fn event_name(&self) -> &'a str {
+        if self.operation.is_empty() { "Unrecognized" } else { self.operation }
     }
 
-    /// The service; `fastness` where it is none of AWS's.
-    #[must_use]
-    pub fn event_source(&self) -> &'static str {
-        match self.service.as_str() {
+    pub(crate) fn event_source(&self) -> &'static str {
+        match self.service {
             "s3" => "s3.amazonaws.com",
             "iam" => "iam.amazonaws.com",
             "sts" => "sts.amazonaws.com",
@@ -100,34 +103,18 @@ impl Entry {
         }
     }
 
-    /// Whether nothing was to be changed.
-    #[must_use]
-    pub fn is_read_only(&self) -> bool {
-        let reads = |line: &String| line.starts_with("read ");
-        !self.operation.is_empty() && !self.resources.is_empty() && self.resources.iter().all(reads)
-    }
-
-    /// Whether it is about objects or uploads, or lists them: what CloudTrail calls a data event of S3.
-    #[must_use]
-    pub fn is_data_event(&self) -> bool {
-        let name = self.operation.as_str();
-        let of_objects = ["Object", "Part", "MultipartUpload"].iter().any(|part| name.contains(part));
-        self.service == "s3" && (name == "HeadBucket" || of_objects && !name.contains("ObjectLockConfiguration"))
-    }
-
-    /// The resources, as far as they have names.
-    pub fn touched(&self) -> impl Iterator<Item = Touched<'_>> {
+    pub(crate) fn touched(self) -> impl Iterator<Item = Touched<'a>> {
         let known = !self.operation.is_empty();
-        self.resources.iter().filter(move |_| known).filter_map(|line| self.touched_by(line))
+        self.resources.iter().filter(move |_| known).filter_map(move |line| self.touched_by(line.as_ref()))
     }
 
-    fn touched_by<'a>(&'a self, line: &'a str) -> Option<Touched<'a>> {
+    fn touched_by(&self, line: &'a str) -> Option<Touched<'a>> {
         let (writes, rest) = match line.split_once(' ')? {
             ("read", rest) => (false, rest),
             ("write", rest) => (true, rest),
             _ => return None,
         };
-        let operation = self.operation.as_str();
+        let operation = self.operation;
         if self.service == "s3" || matches!(operation, "ContainSpill" | "Scrub") {
             return (operation != "ListBuckets").then(|| object(operation, writes, rest));
         }
@@ -147,6 +134,55 @@ impl Entry {
             "spill" => named(Kind::Spill, word(name)),
             _ => return None,
         })
+    }
+}
+
+impl Entry {
+    const fn facets(&self) -> Facets<'_, String> {
+        Facets {
+            service: self.service.as_str(),
+            operation: self.operation.as_str(),
+            principal: self.principal.as_str(),
+            resources: self.resources.as_slice(),
+        }
+    }
+
+    /// The user's name, `operator`, `region`, or nothing when nobody was known.
+    #[must_use]
+    pub fn user_name(&self) -> &str {
+        self.facets().user_name()
+    }
+
+    /// The operation's name; of what became no operation, a word for that.
+    #[must_use]
+    pub fn event_name(&self) -> &str {
+        self.facets().event_name()
+    }
+
+    /// The service; `fastness` where it is none of AWS's.
+    #[must_use]
+    pub fn event_source(&self) -> &'static str {
+        self.facets().event_source()
+    }
+
+    /// Whether nothing was to be changed.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        let reads = |line: &String| line.starts_with("read ");
+        !self.operation.is_empty() && !self.resources.is_empty() && self.resources.iter().all(reads)
+    }
+
+    /// Whether it is about objects or uploads, or lists them: what CloudTrail calls a data event of S3.
+    #[must_use]
+    pub fn is_data_event(&self) -> bool {
+        let name = self.operation.as_str();
+        let of_objects = ["Object", "Part", "MultipartUpload"].iter().any(|part| name.contains(part));
+        self.service == "s3" && (name == "HeadBucket" || of_objects && !name.contains("ObjectLockConfiguration"))
+    }
+
+    /// The resources, as far as they have names.
+    pub fn touched(&self) -> impl Iterator<Item = Touched<'_>> {
+        self.facets().touched()
     }
 }
 

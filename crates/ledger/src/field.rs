@@ -107,7 +107,7 @@ pub(crate) fn from_hexadecimal<const LEN: usize>(text: &str) -> Option<[u8; LEN]
 #[must_use]
 pub fn salts(of_entry: &Salt) -> [Salt; FIELDS.len()] {
     let mut key = [0; 2 * SALT_LEN];
-    key.iter_mut().zip(of_entry.iter().chain(b"fastness salts 2")).for_each(|(to, from)| *to = *from);
+    key.copy_from_slice([*of_entry, *b"fastness salts 2"].as_flattened());
     let mut salts = [[0; SALT_LEN]; FIELDS.len()];
     // Four blocks cost a quarter of the seven hashes that would give as much.
     ChaCha20Rng::from_seed(key).fill_bytes(salts.as_flattened_mut());

@@ -32,7 +32,7 @@ pub use field::{FIELDS, SALT_LEN, Salt, Value, commitment, entry_of, salts};
 pub use keeper::{Keeper, Step, region_keys};
 pub use log::{Log, LogError};
 pub use lookup::{
-    ENTRIES_LOOKED_AT_MAX, EVENTS_MAX, Found, LookupError, Page, Searched, Source, TOKEN_LEN_MAX, digest, lookup, terms,
+    ENTRIES_LOOKED_AT_MAX, EVENTS_MAX, Found, LookupError, Page, Searched, Source, TOKEN_LEN_MAX, digest, lookup,
 };
 pub use mirror::{
     CHECKPOINT_FILE, MirrorError, MirrorFinding, MirrorReport, ReadFile, mirror, read_checkpoint, verify_mirror,

@@ -5,8 +5,8 @@
 //! time comes first; of the same time, the one of the partition that comes first in the region's order. Where a page
 //! ends, one number for each ledger says how it goes on; so what is appended meanwhile moves nothing.
 
-use crate::entry::{Entry, Recorded};
-use crate::facets::event_id;
+use crate::entry::{Entry, Recorded, Sought};
+use crate::facets::{Touched, event_id};
 use crate::field::Salt;
 use crate::tree::{Hash, sha256};
 use base64::Engine;
@@ -130,9 +130,9 @@ fn event_term(commitment: &Hash) -> u32 {
     u32::from_be_bytes([a, b, c, d])
 }
 
-/// The names of the resources of an entry: of an object its bucket's, too.
-fn resource_names(entry: &Entry, mut see: impl FnMut(&str)) {
-    for touched in entry.touched() {
+/// The names of resources: of an object its bucket's, too.
+fn resource_names<'a>(resources: impl Iterator<Item = Touched<'a>>, mut see: impl FnMut(&str)) {
+    for touched in resources {
         see(&touched.name);
         if let (Some(bucket), Some(_)) = (touched.bucket(), touched.key()) {
             see(bucket);
@@ -141,16 +141,16 @@ fn resource_names(entry: &Entry, mut see: impl FnMut(&str)) {
 }
 
 /// The terms by which an entry is found.
-#[must_use]
-pub fn terms(commitment: &Hash, entry: &Entry) -> Vec<u32> {
+fn terms(commitment: &Hash, sought: &Sought<'_>) -> Vec<u32> {
+    let facets = sought.facets();
     let mut found = vec![
-        term(USER, entry.user_name()),
-        term(KEY, &entry.key),
-        term(EVENT_NAME, entry.event_name()),
-        term(EVENT_SOURCE, entry.event_source()),
+        term(USER, facets.user_name()),
+        term(KEY, sought.key),
+        term(EVENT_NAME, facets.event_name()),
+        term(EVENT_SOURCE, facets.event_source()),
         event_term(commitment),
     ];
-    resource_names(entry, |name| found.push(term(RESOURCE, name)));
+    resource_names(facets.touched(), |name| found.push(term(RESOURCE, name)));
     found.sort_unstable();
     found.dedup();
     found
@@ -160,8 +160,8 @@ pub fn terms(commitment: &Hash, entry: &Entry) -> Vec<u32> {
 /// compute it again would be most of the work, and [`crate::verify`] does that.
 #[must_use]
 pub fn digest(commitment: &Hash, content: &[u8]) -> ContentDigest {
-    match Recorded::read(content) {
-        Ok(recorded) => ContentDigest { time_ms: recorded.entry.time_ms, terms: terms(commitment, &recorded.entry) },
+    match Sought::read(content) {
+        Ok(sought) => ContentDigest { time_ms: sought.time_ms, terms: terms(commitment, &sought) },
         Err(_) => ContentDigest::default(),
     }
 }
@@ -200,7 +200,7 @@ impl Searched<'_> {
             }),
             Some(EventAttribute::ResourceName(value)) => {
                 let mut found = false;
-                resource_names(entry, |name| found |= name == value);
+                resource_names(entry.touched(), |name| found |= name == value);
                 found
             }
         }

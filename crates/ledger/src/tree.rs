@@ -16,9 +16,8 @@ const TILE_HEIGHT: u32 = 8;
 
 /// The digest of some bytes.
 pub(crate) fn sha256(bytes: &[u8]) -> Hash {
-    let mut hash = [0; 32];
-    hash.iter_mut().zip(digest(&SHA256, bytes).as_ref()).for_each(|(out, byte)| *out = *byte);
-    hash
+    // A digest of SHA-256 has 32 bytes.
+    digest(&SHA256, bytes).as_ref().try_into().unwrap_or_default()
 }
 
 /// The hash of a leaf: `SHA-256(0x00 ‖ entry)`.
@@ -31,7 +30,8 @@ pub fn leaf_hash(entry: &[u8]) -> Hash {
 #[must_use]
 pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
     let mut bytes = [1; 65];
-    bytes.iter_mut().skip(1).zip(left.iter().chain(right)).for_each(|(to, from)| *to = *from);
+    let (_, both) = bytes.split_at_mut(1);
+    both.copy_from_slice([*left, *right].as_flattened());
     sha256(&bytes)
 }
 
