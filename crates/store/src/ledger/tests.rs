@@ -80,7 +80,7 @@ fn candidates(
     mut see: impl FnMut(u64, &[u8]) -> bool,
 ) {
     let wanted = read::Wanted { term, from_ms, until_ms, above: 0, below };
-    read::candidates(&*store.partition(label()).unwrap(), &wanted, &mut see).unwrap();
+    read::candidates(&store.partition(label()).unwrap(), &wanted, &mut see).unwrap();
 }
 
 /// Asserts that each entry from `from` to `to` is read once, and is what was appended.
