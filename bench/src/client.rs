@@ -170,6 +170,10 @@ impl Client {
                 .header("x-amz-content-sha256", hash)
                 .header(http::header::AUTHORIZATION, self.signer.authorization(target, hash))
         };
+        let builder = match plan.content_type.filter(|_| payload.is_some()) {
+            Some(content_type) => builder.header(http::header::CONTENT_TYPE, content_type),
+            None => builder,
+        };
         let body = payload.map(|payload| payload.bytes.clone()).unwrap_or_default();
         builder.body(Full::new(body)).context("the request cannot be written")
     }

@@ -44,6 +44,9 @@ struct Arguments {
     /// Bytes of one object; takes K, M and G, as in `4K`
     #[arg(long, default_value = "4K", value_parser = parse_size)]
     size: usize,
+    /// Write prose, different in each object of a row of 256, as `text/plain`; otherwise bytes that look random
+    #[arg(long)]
+    text: bool,
     /// Concurrent clients, each with a connection of its own
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
     clients: u32,
@@ -147,7 +150,8 @@ fn run(arguments: Arguments) -> Result<bool> {
         folder: arguments.folder,
         ready_made: arguments.ready_made,
         op: arguments.op,
-        payloads: payload::pool(arguments.size),
+        payloads: payload::pool(arguments.size, arguments.text),
+        content_type: arguments.text.then_some("text/plain"),
         keys: arguments.keys,
         page: arguments.page,
         verify: arguments.verify,

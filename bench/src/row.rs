@@ -42,6 +42,8 @@ pub struct Plan {
     pub op: Op,
     /// What they write; never empty.
     pub payloads: Vec<Payload>,
+    /// The type that they are written with, if any.
+    pub content_type: Option<&'static str>,
     /// Objects in the row.
     pub keys: u64,
     /// Keys in a page.
@@ -133,7 +135,7 @@ async fn wait_until_ready(plan: &Arc<Plan>, wait: Duration) -> Result<()> {
     let first = plan.payloads.first().context("there is nothing to write")?.clone();
     let small = Payload {
         bytes: Bytes::new(),
-        sha256: payload::pool(0).first().map(|p| p.sha256.clone()).unwrap_or(first.sha256),
+        sha256: payload::pool(0, false).first().map(|p| p.sha256.clone()).unwrap_or(first.sha256),
     };
     loop {
         let attempt = async {
@@ -280,7 +282,8 @@ mod tests {
             folder: folder.map(str::to_owned),
             ready_made: false,
             op,
-            payloads: payload::pool(128),
+            payloads: payload::pool(128, false),
+            content_type: None,
             keys: 10,
             page: 1_000,
             verify: false,

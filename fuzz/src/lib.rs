@@ -5,12 +5,15 @@
 //! same functions on every change, without any of that.
 
 mod answer;
+mod bundle;
 mod chunked;
 mod config;
 mod corpus;
 mod damaged;
+mod diode;
 mod disclosed;
 mod form;
+mod guard;
 mod house;
 mod labels;
 mod ledger;
@@ -55,8 +58,21 @@ pub const TARGETS: &[Target] = &[
     Target { name: "damaged", run: damaged::run, seeds: seeds::damaged, words: &[], len_max: 256 },
     Target { name: "ledger", run: ledger::run, seeds: seeds::ledger, words: &[], len_max: 1024 },
     Target { name: "witness", run: witness::run, seeds: witness::seeds, words: witness::WORDS, len_max: 2048 },
+    Target { name: "bundle", run: bundle::run, seeds: bundle::seeds, words: bundle::WORDS, len_max: 512 },
     Target { name: "disclosed", run: disclosed::run, seeds: disclosed::seeds, words: disclosed::WORDS, len_max: 512 },
+    Target { name: "diode", run: diode::run, seeds: diode::seeds, words: diode::WORDS, len_max: 512 },
     Target { name: "config", run: config::run, seeds: seeds::config, words: seeds::CONFIG_WORDS, len_max: 2048 },
+    Target { name: "guard_text", run: guard::text, seeds: guard::text_seeds, words: guard::TEXT_WORDS, len_max: 512 },
+    Target { name: "guard_json", run: guard::json, seeds: guard::json_seeds, words: guard::JSON_WORDS, len_max: 1024 },
+    Target { name: "guard_xml", run: guard::xml, seeds: guard::xml_seeds, words: guard::MARKUP_WORDS, len_max: 1024 },
+    Target { name: "guard_csv", run: guard::csv, seeds: guard::csv_seeds, words: guard::CSV_WORDS, len_max: 512 },
+    Target { name: "guard_png", run: guard::png, seeds: guard::png_seeds, words: guard::PNG_WORDS, len_max: 1024 },
+    Target { name: "guard_jpeg", run: guard::jpeg, seeds: guard::jpeg_seeds, words: &[], len_max: 1024 },
+    Target { name: "guard_zip", run: guard::zip, seeds: guard::zip_seeds, words: guard::ZIP_WORDS, len_max: 1024 },
+    Target { name: "guard_tar", run: guard::tar, seeds: guard::tar_seeds, words: guard::TAR_WORDS, len_max: 4096 },
+    Target { name: "guard_gzip", run: guard::gzip, seeds: guard::gzip_seeds, words: &[], len_max: 512 },
+    Target { name: "guard_type", run: guard::kind, seeds: guard::kind_seeds, words: &[], len_max: 512 },
+    Target { name: "guard_answer", run: guard::answer, seeds: guard::answer_seeds, words: &[], len_max: 256 },
 ];
 
 #[cfg(fuzzing)]

@@ -52,8 +52,14 @@ enum Subject {
     Labels(bench::labels::Options),
     /// The ledger by itself: appending, packing, checking; and what it costs S3, beside a program that records nothing
     Ledger(bench::ledger::Options),
+    /// Many small objects from bucket to bucket across regions, through bundle, carrier and guard
+    Cross(bench::cross::Options),
+    /// A bundle over a diode: both MTUs, with and without loss
+    Diode(bench::diode::Options),
     /// MD5 of one value, and of several at once
     Md5(bench::md5::Options),
+    /// The guard: each filter in its process, and all of them one after the other
+    Guard(bench::guard::Options),
 }
 
 fn main() -> ExitCode {
@@ -69,7 +75,10 @@ fn main() -> ExitCode {
             Subject::Memory(options) => bench::memory::run(&options),
             Subject::Labels(options) => bench::labels::run(&options),
             Subject::Ledger(options) => bench::ledger::run(&options),
+            Subject::Cross(options) => bench::cross::run(&options),
+            Subject::Diode(options) => bench::diode::run(&options),
             Subject::Md5(options) => bench::md5::run(&options),
+            Subject::Guard(options) => bench::guard::run(&options),
         },
     };
     match done {

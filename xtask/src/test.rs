@@ -38,7 +38,8 @@ pub fn run(options: &Options) -> Result<()> {
         install_requirements(&root, &python)?;
         install_file_system(&root)?;
     }
-    stage("build fastness", &mut command(&root, cargo(), &["build", "-p", "fastness"]))?;
+    // The default members: `up` finds the guard's filters and the diodes beside itself.
+    stage("build the programs", &mut command(&root, cargo(), &["build"]))?;
     // Both halves run to their end, whatever the first one finds: one run names everything that fails.
     let rust = if options.only == Some(Only::Clients) { Ok(()) } else { rust(&root) };
     if options.only != Some(Only::Rust) {
@@ -59,6 +60,7 @@ fn rust(root: &Path) -> Result<()> {
         let arguments = ["install", "cargo-nextest", "--locked", "--version", NEXTEST_VERSION];
         stage("install cargo-nextest", &mut command(root, cargo(), &arguments))?;
     }
+    install_scanner(root)?;
     stage("rust (nextest)", &mut command(root, cargo(), &["nextest", "run", "--workspace", "--no-fail-fast"]))?;
     let opens_example = |line: &str| ["/// ```", "//! ```"].iter().any(|mark| line.trim_start().starts_with(mark));
     let documented = |file: &tree::File| {
@@ -113,6 +115,21 @@ fn install_file_system(root: &Path) -> Result<()> {
         return install_from_debian(root, "s3fs");
     }
     eprintln!("==> s3fs is not installed, so its test will be skipped: `sudo apt-get install s3fs`");
+    Ok(())
+}
+
+/// ClamAV, which the guard may ask. Without it (and without root, who may install it) its tests are skipped.
+fn install_scanner(root: &Path) -> Result<()> {
+    for (program, package) in [("clamscan", "clamav"), ("clamd", "clamav-daemon")] {
+        if succeeds(&mut command(root, program, &["--version"])) {
+            continue;
+        }
+        if rustix::process::geteuid().is_root() {
+            install_from_debian(root, package)?;
+        } else {
+            eprintln!("==> {program} is not installed, so its test will be skipped: `sudo apt-get install {package}`");
+        }
+    }
     Ok(())
 }
 

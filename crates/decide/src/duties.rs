@@ -3,7 +3,7 @@
 use crate::{Reason, Refusal};
 use fastness_identity::directory::RESERVED_TAGS;
 use fastness_identity::{Duty, Principal, RegionLabels, Subject};
-use fastness_operation::{Code, Operation, UserName};
+use fastness_operation::{Code, CrossingAct, Operation, ReleaseSource, UserName};
 
 /// Whether the subject's duty covers the operation.
 pub(crate) fn check(subject: &Subject, operation: &Operation, labels: &RegionLabels) -> Result<(), Refusal> {
@@ -27,7 +27,11 @@ pub(crate) fn check(subject: &Subject, operation: &Operation, labels: &RegionLab
             at_floor()
         }
         O::ContainSpill { .. } | O::EraseSpill { .. } => duty(subject, &[Duty::Officer]),
-        O::ReportSpill { .. } => duty(subject, &[Duty::Officer]).and_then(|()| ceiling(subject, labels)),
+        O::ReportSpill { .. } => {
+            duty(subject, &[Duty::Officer])?;
+            ceiling(subject, labels, "the report on a spill names readers at every label")
+        }
+        O::Crossing(act) => crossing(subject, act, labels),
         O::ListUsers { .. } => duty(subject, &[Duty::Administrator, Duty::Officer]),
         O::GetUser { user } | O::ListAccessKeys { user } => {
             self_or(subject, user.as_ref(), &[Duty::Administrator, Duty::Officer])
@@ -117,13 +121,56 @@ fn floor(subject: &Subject, labels: &RegionLabels) -> Result<(), Refusal> {
     Err(Refusal::new(Code::AccessDenied, Reason::Mandatory, message))
 }
 
-/// What names readers at every label is read where everything may be known.
-fn ceiling(subject: &Subject, labels: &RegionLabels) -> Result<(), Refusal> {
+/// What tells of every label is read where everything may be known.
+fn ceiling(subject: &Subject, labels: &RegionLabels, why: &str) -> Result<(), Refusal> {
     if subject.session() == labels.ceiling() {
         return Ok(());
     }
-    let message = "the report on a spill names readers at every label: ask from a session at the region's ceiling";
+    let message = format!("{why}: ask from a session at the region's ceiling");
     Err(Refusal::new(Code::AccessDenied, Reason::Mandatory, message))
+}
+
+/// The rows of crossings.
+fn crossing(subject: &Subject, act: &CrossingAct, labels: &RegionLabels) -> Result<(), Refusal> {
+    use CrossingAct as A;
+    let gaps = |()| ceiling(subject, labels, "which bundles are missing tells of every label");
+    match act {
+        A::PutMapping { .. } | A::DeleteMapping { .. } => {
+            duty(subject, &[Duty::Officer]).and_then(|()| floor(subject, labels))
+        }
+        A::ListMappings => user(subject),
+        A::ListGaps { .. } => worker(subject).and_then(gaps),
+        A::RequestRelease { wanted } if matches!(wanted.source, ReleaseSource::Gaps { .. }) => {
+            worker(subject).and_then(gaps)
+        }
+        A::StartLift { .. }
+        | A::StopLift { .. }
+        | A::DescribeLift { .. }
+        | A::ListLifts { .. }
+        | A::RequestRelease { .. }
+        | A::WalkLift { .. }
+        | A::SendObjects { .. } => worker(subject),
+        A::ReviewRelease { .. } | A::ApproveRelease { .. } | A::RefuseRelease { .. } => {
+            duty(subject, &[Duty::Reviewer])
+        }
+        A::DescribeRelease { .. } | A::ListReleases { .. } => {
+            duty(subject, &[Duty::Auditor]).or_else(|_| worker(subject))
+        }
+        A::ListArrivals { .. } | A::FindArrival { .. } => match subject.duty() {
+            Some(Duty::Officer | Duty::Auditor) => user(subject),
+            Some(Duty::Reviewer) => denied("a reviewer decides what leaves; what came in is for others"),
+            _ => worker(subject),
+        },
+        A::ReceiveObjects { .. } => denied("what arrives is taken in by the region itself, on a mapping's leave"),
+    }
+}
+
+/// Anybody of an account.
+fn user(subject: &Subject) -> Result<(), Refusal> {
+    match subject.principal() {
+        Principal::User { .. } => Ok(()),
+        Principal::Operator => denied("the operator is of no account"),
+    }
 }
 
 fn operator(subject: &Subject) -> Result<(), Refusal> {

@@ -2,7 +2,8 @@
 //!
 //! Two steps, because names can be resolved only in a view. [`admit`] applies the mandatory rule and the duties and
 //! yields the [`View`]; [`decide`] applies discretionary rules to what the names resolved to, and yields the
-//! [`Permit`]. Both have private fields and are made nowhere else, so whoever holds one has passed the check
+//! [`Permit`]. Both have private fields and are made nowhere else (but for what arrives out of another region, where
+//! nobody's session acts: [`crossing::arrive`]), so whoever holds one has passed the check
 //! (`tests/ui` shows that nobody else can make one). Any error inside refuses.
 //!
 //! The mandatory rule: a session reads the partitions whose label it dominates, and writes at exactly its own label.
@@ -28,6 +29,19 @@
 //! | ContainSpill, EraseSpill | – | – | own account's, at the spilled label | – | – |
 //! | ReportSpill | – | – | own account's, at the ceiling | – | – |
 //!
+//! Crossings, in which reviewers have rows of their own:
+//!
+//! | operations | operator | administrator | officer | auditor | reviewer | any other user |
+//! |---|---|---|---|---|---|---|
+//! | PutMapping, DeleteMapping | – | – | own account's, at the floor | – | – | – |
+//! | ListMappings | – | account | account | account | account | account |
+//! | StartLift, StopLift, DescribeLift, ListLifts, RequestRelease, and the region's WalkLift and SendObjects on their order | – | – | – | – | as any other user | own account's buckets, and what a bucket's policy allows or denies |
+//! | ReviewRelease, ApproveRelease, RefuseRelease | – | – | – | – | own account's, at the release's label, never one's own request | – |
+//! | DescribeRelease, ListReleases | – | – | – | in view | in view | in view |
+//! | ListGaps, RequestRelease of gaps | – | – | – | – | at the ceiling | at the ceiling |
+//! | ListArrivals, FindArrival | – | – | own account's, in view | in view | – | in view |
+//! | ReceiveObjects | – | – | – | – | – | – |
+//!
 //! Containing and erasing write at the session's label, as every write does: so they run at the spilled label. That an
 //! erasure takes two officers is decided where the proposal lies, in the partition's turn (the store).
 //!
@@ -35,6 +49,7 @@
 //! nobody but they themselves makes, switches or deletes their keys, changes their duty or deletes them
 //! ([`fastness_identity::directory`]).
 
+pub mod crossing;
 mod duties;
 mod policies;
 

@@ -1,6 +1,8 @@
 //! The command line, raw.
 
+use crate::cross::CrossCommand;
 use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// A cloud that an organization runs itself, for data at every classification.
@@ -34,6 +36,9 @@ pub enum Command {
     /// Data found at a label too low for it: contain it, report who read it, erase it (officers do)
     #[command(subcommand)]
     Spill(SpillCommand),
+    /// Crossings between regions and between labels, both halves of which officers allow
+    #[command(subcommand)]
+    Cross(CrossCommand),
     /// Read the ledger of a running region (auditors do); check the ledgers of regions that are stopped
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -42,6 +47,17 @@ pub enum Command {
     ///
     /// Exits with 0 when all is sound, with 1 when anything is wrong, with 2 when it could not be checked.
     Check(Check),
+    /// Run a program in the place of this one that ends when another process does
+    #[command(hide = true)]
+    WithParent {
+        /// The id of that process, which started this one
+        parent: i32,
+        /// The program
+        program: PathBuf,
+        /// Its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Print the completion script for a shell, e.g. `fastness completion bash > /etc/bash_completion.d/fastness`
     Completion {
         /// The shell.
@@ -55,12 +71,15 @@ pub struct Up {
     /// The folder that holds the regions; made if missing
     #[arg(long, env = "FASTNESS_DATA", default_value = "fastness-data")]
     pub data: PathBuf,
-    /// The regions listen on 127.0.0.1, on the three ports after this one
-    #[arg(long, default_value_t = 9400, value_parser = clap::value_parser!(u16).range(1..=65532))]
+    /// The regions listen on 127.0.0.1, on the three ports after this one; their diodes on the three (UDP) from ten further on
+    #[arg(long, default_value_t = 9400, value_parser = clap::value_parser!(u16).range(1..=65522))]
     pub port_base: u16,
     /// Load a small data set with portions at several labels
     #[arg(long)]
     pub demo: bool,
+    /// Carry bundles upward from folder to folder, also where the diodes' programs are there
+    #[arg(long)]
+    pub no_diodes: bool,
 }
 
 /// `fastness serve`
@@ -274,6 +293,9 @@ pub enum SpillCommand {
         #[command(flatten)]
         identity: Identity,
     },
+    /// Name what became here of the bundles in which a spill crossed from another region (an officer's session; it sees
+    /// what lies at its label and below)
+    Trace(crate::cross::Trace),
     /// Erase what is contained, at once and for good: one officer proposes, another approves (sessions at the spilled label)
     Erase {
         /// The spill

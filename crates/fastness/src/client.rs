@@ -116,6 +116,18 @@ impl Client {
         &self.credential.access_key_id
     }
 
+    /// The same region with another key.
+    pub fn with_key(&self, id: &str, secret: &str) -> Credential {
+        let Credential { region, endpoint, .. } = self.credential.clone();
+        Credential { region, endpoint, access_key_id: id.to_owned(), secret_access_key: secret.to_owned() }
+    }
+
+    /// The number of the account that the key belongs to.
+    pub async fn account(&self) -> anyhow::Result<String> {
+        let answer = self.query("sts", "2011-06-15", "GetCallerIdentity", &[]).await?;
+        crate::people::element(&answer, "Account").map(str::to_owned)
+    }
+
     async fn json(&self, service: &str, target: String, input: &Value) -> anyhow::Result<Value> {
         let headers = [("content-type", "application/x-amz-json-1.1".to_owned()), ("x-amz-target", target)];
         let body = Bytes::from(serde_json::to_vec(input)?);
@@ -130,7 +142,17 @@ impl Client {
 
     /// Calls IAM by its query protocol; answers the XML.
     pub async fn iam(&self, action: &str, parameters: &[(&str, &str)]) -> anyhow::Result<String> {
-        let pairs = [("Action", action), ("Version", "2010-05-08")];
+        self.query("iam", "2010-05-08", action, parameters).await
+    }
+
+    async fn query(
+        &self,
+        service: &str,
+        version: &str,
+        action: &str,
+        parameters: &[(&str, &str)],
+    ) -> anyhow::Result<String> {
+        let pairs = [("Action", action), ("Version", version)];
         let encode = |text: &str| {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
             let one = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
@@ -139,8 +161,8 @@ impl Client {
         let form: Vec<String> =
             pairs.iter().chain(parameters).map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
         let headers = [("content-type", "application/x-www-form-urlencoded".to_owned())];
-        let (status, body) = self.send("iam", Method::POST, "/", &headers, Bytes::from(form.join("&"))).await?;
+        let (status, body) = self.send(service, Method::POST, "/", &headers, Bytes::from(form.join("&"))).await?;
         let text = String::from_utf8_lossy(&body).into_owned();
-        if status.is_success() { Ok(text) } else { bail!("IAM {action}: {text}") }
+        if status.is_success() { Ok(text) } else { bail!("{} {action}: {text}", service.to_uppercase()) }
     }
 }

@@ -79,7 +79,7 @@ impl Event {
 }
 
 /// What somebody named may hold anything: nothing of it moves a terminal.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     let one = |letter: char| match letter.is_control() {
         true => letter.escape_default().to_string(),
         false => letter.to_string(),

@@ -6,7 +6,10 @@ mod audit;
 mod carry;
 mod check;
 mod client;
+mod cross;
+mod crossings;
 mod demo;
+mod diodes;
 mod events;
 mod export;
 mod inspect;
@@ -53,7 +56,11 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Label(command) => return block_on(label::run(command)),
         Command::Object(command) => block_on(object::run(command))?,
         Command::Spill(command) => block_on(spill::run(command))?,
+        Command::Cross(command) => block_on(cross::run(command))?,
         Command::Audit(command) => return audit::run(command),
+        Command::WithParent { parent, program, arguments } => {
+            diodes::run_with_parent(parent, &program, &arguments)?;
+        }
         Command::Check(arguments) => return Ok(check::run(&arguments)),
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "fastness", &mut std::io::stdout());

@@ -37,7 +37,7 @@ impl Place {
     }
 
     /// The path of a request.
-    fn path(&self) -> String {
+    pub fn path(&self) -> String {
         let key: Vec<String> = self.key.split('/').map(encoded).collect();
         format!("/{}/{}", encoded(&self.bucket), key.join("/"))
     }

@@ -9,14 +9,19 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 /// One profile: a key of a person at a label.
-struct Person {
-    profile: &'static str,
-    user: &'static str,
-    clearance: &'static str,
-    nationality: &'static str,
-    label: &'static str,
+pub struct Person {
+    /// The profile's name.
+    pub profile: &'static str,
+    /// The user's.
+    pub user: &'static str,
+    /// What they are cleared for.
+    pub clearance: &'static str,
+    /// Their country.
+    pub nationality: &'static str,
+    /// The key's label.
+    pub label: &'static str,
     /// The duty that the officer charges them with, if any.
-    duty: Option<&'static str>,
+    pub duty: Option<&'static str>,
 }
 
 const fn person(
@@ -107,26 +112,35 @@ async fn populate(data: &Path, region: &Builtin, port_base: u16, profiles: &mut 
     profiles.insert(format!("{}-admin", region.prefix), admin.clone());
     profiles.insert(format!("{}-officer", region.prefix), officer.clone());
     let (admin, officer) = (Client::new(admin), Client::new(officer));
-    let mut known = Vec::new();
-    for person in people(region.name) {
+    profiles.extend(add(&admin, &officer, &people(region.name)).await?);
+    Ok(())
+}
+
+/// Makes users with a key each row; one that an interrupted start made is taken as it is. Their profiles.
+pub async fn add(admin: &Client, officer: &Client, people: &[Person]) -> anyhow::Result<Profiles> {
+    let (mut known, mut profiles) = (Vec::new(), Profiles::new());
+    for person in people {
         if !known.contains(&person.user) {
             known.push(person.user);
-            admin.iam("CreateUser", &[("UserName", person.user)]).await?;
+            match admin.iam("CreateUser", &[("UserName", person.user)]).await {
+                Err(error) if !error.to_string().contains("EntityAlreadyExists") => return Err(error),
+                _ => {}
+            }
             let tags = [("clearance", person.clearance), ("nationality", person.nationality)];
-            tag(&officer, person.user, &tags).await?;
+            tag(officer, person.user, &tags).await?;
             if let Some(duty) = person.duty {
-                tag(&officer, person.user, &[("duty", duty)]).await?;
+                tag(officer, person.user, &[("duty", duty)]).await?;
             }
         }
-        tag(&officer, person.user, &[("label", person.label)]).await?;
+        tag(officer, person.user, &[("label", person.label)]).await?;
         let answer = admin.iam("CreateAccessKey", &[("UserName", person.user)]).await?;
-        let id = element(&answer, "AccessKeyId")?;
-        profiles.insert(person.profile.to_owned(), credential(id, element(&answer, "SecretAccessKey")?));
+        let (id, secret) = (element(&answer, "AccessKeyId")?, element(&answer, "SecretAccessKey")?);
+        profiles.insert(person.profile.to_owned(), admin.with_key(id, secret));
     }
     for user in known {
         officer.iam("UntagUser", &[("UserName", user), ("TagKeys.member.1", "label")]).await?;
     }
-    Ok(())
+    Ok(profiles)
 }
 
 /// Makes the account; a name that an interrupted start has used up is passed over.

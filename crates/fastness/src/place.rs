@@ -2,6 +2,8 @@
 
 use anyhow::{Context, bail};
 use fastness_region::RegionConfig;
+use std::fs::{DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// One of the three regions that `up` starts.
@@ -63,6 +65,29 @@ pub fn witnessed_keys_file(data: &Path, name: &str, below: &str) -> PathBuf {
 /// The regions below a place in [`REGIONS`].
 pub fn below(place: usize) -> impl Iterator<Item = &'static Builtin> {
     REGIONS.iter().take(place)
+}
+
+/// Each two regions, the lower one first.
+pub fn pairs() -> impl Iterator<Item = (&'static Builtin, &'static Builtin)> {
+    REGIONS.iter().enumerate().flat_map(|(place, above)| below(place).map(move |below| (below, above)))
+}
+
+/// A program of ours that lies beside this one, if it does.
+pub fn program(name: &str) -> anyhow::Result<Option<PathBuf>> {
+    let own = std::env::current_exe().context("cannot find the program itself")?;
+    let beside = own.with_file_name(name);
+    Ok(beside.is_file().then_some(beside))
+}
+
+/// Copies a file to a place whose folder is made if missing: whole or not at all.
+pub fn copy_whole(from: &Path, to: &Path) -> std::io::Result<()> {
+    if let Some(folder) = to.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    let new = to.with_extension("new");
+    std::fs::copy(from, &new)?;
+    File::open(&new)?.sync_all()?;
+    std::fs::rename(&new, to)
 }
 
 /// Reads a region's configuration.

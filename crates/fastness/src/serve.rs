@@ -2,9 +2,10 @@
 
 use crate::arguments::Serve;
 use crate::{place, say};
+use fastness_region::operation::RegionName;
 use fastness_region::{
-    Environment, Gate, LedgerKeeper, LifecycleClock, RegionFolder, RegionService, Scrubber, ServeError,
-    SystemEnvironment,
+    Crossing, Environment, FilterGuard, Gate, LedgerKeeper, LifecycleClock, RegionFolder, RegionService, Scrubber,
+    ServeError, SystemEnvironment,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +38,9 @@ pub async fn run(arguments: Serve) -> anyhow::Result<()> {
         eprintln!("{}: {}", config.name, folder.describe_root());
     }
     folder.publish_keys(&config.name)?;
+    let own = folder.crossing_keys(&RegionName::new(&config.name)?)?;
+    folder.publish_crossing_keys(&own)?;
+    let guard = config.guard.as_ref().map(|guard| FilterGuard::new(&config, guard)).transpose()?;
     let keys = (folder.signing_keys()?, folder.witness_key(&config.name)?);
     let keeper = LedgerKeeper::start(
         store.clone(),
@@ -46,7 +50,17 @@ pub async fn run(arguments: Serve) -> anyhow::Result<()> {
         folder.witnessing(witnessed),
     )?;
     let scrubber = Scrubber::start(store.clone(), environment.clone(), config.scrub)?;
-    let gate = Gate::new(store, environment).with_reads(config.ledger.reads.into());
+    let gate = Gate::new(store.clone(), environment.clone()).with_reads(config.ledger.reads.into());
+    // Nothing crosses without a guard.
+    let (gate, crossings) = match guard {
+        None => (gate, None),
+        Some(guard) => {
+            let crossing = Crossing::new(&folder, &config)?;
+            let gate = gate.with_crossing(crossing.parts(own, Arc::new(guard)));
+            let crossings = crossing.start(&gate, store, environment)?;
+            (gate, Some(crossings))
+        }
+    };
     let service = RegionService::at_domain(gate, config.domain.as_deref());
     let stop = stop_signal(arguments.with_parent)?;
     let upkeep = tokio::spawn(service.clone().keep_up(config.erase_within()));
@@ -61,6 +75,7 @@ pub async fn run(arguments: Serve) -> anyhow::Result<()> {
         stop.await;
         upkeep.abort();
         lifecycle.abort();
+        drop(crossings);
         // A scrubber cut off by the store's end would take that for damage.
         drop(scrubber);
         // Signs what is new before it ends.

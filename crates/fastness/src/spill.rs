@@ -36,6 +36,7 @@ pub async fn run(command: SpillCommand) -> anyhow::Result<()> {
                 say!("sha256 of the report's JSON, recorded in the ledger: {}", text(&answer, "sha256"));
             }
         }
+        SpillCommand::Trace(arguments) => crate::cross::trace::run(&arguments).await?,
         SpillCommand::Erase { spill, approve, json, identity } => {
             let client = Client::new(profiles::find(&identity.data, &identity.profile)?);
             let mut input = json!({ "spill": spill });
@@ -60,21 +61,21 @@ pub async fn run(command: SpillCommand) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+pub(crate) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn rows<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
+pub(crate) fn rows<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
     value.get(name).and_then(Value::as_array).into_iter().flatten()
 }
 
-fn table(header: &[&str]) -> Table {
+pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_BORDERS_ONLY).set_header(header);
     table
 }
 
-fn plain(value: &Value, name: &str) -> String {
+pub(crate) fn plain(value: &Value, name: &str) -> String {
     match value.get(name) {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Null) | None => String::new(),
@@ -98,6 +99,33 @@ fn versions(spill: &Value) -> Table {
         table.add_row(fields.map(|name| plain(one, name)).into_iter().chain([copy.to_owned()]));
     }
     table
+}
+
+/// From where it came, and where it went.
+fn crossed(report: &Value) {
+    if rows(report, "origins").next().is_some() {
+        let mut list = table(&["time", "from", "bundle", "bucket", "key", "the guard"]);
+        for one in rows(report, "origins") {
+            let mut row = vec![time(one, "time_ms")];
+            row.extend(["from", "bundle", "bucket", "key"].map(|name| plain(one, name)));
+            let is_stopped = one.get("quarantined").and_then(Value::as_bool) == Some(true);
+            row.push(if is_stopped { "stopped it" } else { "let it pass" }.to_owned());
+            list.add_row(row);
+        }
+        say!("\nit came in\n{list}");
+    }
+    if rows(report, "crossings").next().is_some() {
+        let mut list = table(&["time", "who", "label", "bucket", "key", "to", "in bundle", "by", "sure"]);
+        for one in rows(report, "crossings") {
+            let mut row = vec![time(one, "time_ms")];
+            let fields = ["principal", "label", "bucket", "key", "to", "bundle", "kind", "certainty"];
+            row.extend(fields.map(|name| plain(one, name)));
+            list.add_row(row);
+        }
+        say!("\nit crossed\n{list}");
+        say!("What became of it there, an officer of that region asks: `fastness spill trace REPORT.json`, with this");
+        say!("report as `--json` writes it. Nothing goes down by itself: tell a region below the bundle's id alone.");
+    }
 }
 
 fn report(report: &Value) {
@@ -125,6 +153,7 @@ fn report(report: &Value) {
         list.add_row(row);
     }
     say!("\ncopies that the ledgers name\n{list}");
+    crossed(report);
     let mut list = table(&["label", "bucket", "key", "version"]);
     for one in rows(report, "look_alikes") {
         list.add_row(["label", "bucket", "key", "version"].map(|name| plain(one, name)));

@@ -2,10 +2,11 @@
 
 use crate::arguments::Up;
 use crate::carry::Carriers;
+use crate::diodes::{Diodes, Programs};
 use crate::place::{self, Builtin, FLOOR, REGIONS};
-use crate::{demo, people, profiles, say};
+use crate::{crossings, demo, people, profiles, say};
 use anyhow::{Context, bail};
-use fastness_region::{RegionConfig, WitnessedConfig};
+use fastness_region::{CrossingConfig, GuardConfig, RegionConfig, WayConfig, WitnessedConfig};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -32,9 +33,12 @@ struct Running {
 
 /// Starts the regions, makes their people the first time, and waits for the end.
 pub async fn run(arguments: Up) -> anyhow::Result<()> {
+    // What the programs that it starts write, the diodes' journals and queues too, is for the owner alone.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let data = std::path::absolute(&arguments.data)?;
     let _lock = lock(&data)?;
-    let mut carriers = Carriers::new(&data)?;
+    let mut diodes = make_diodes(&data, &arguments).await?;
+    let mut carriers = Carriers::new(&data, diodes.is_some())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut running = Vec::new();
@@ -53,13 +57,38 @@ pub async fn run(arguments: Up) -> anyhow::Result<()> {
                 _ = interrupt.recv() => Ok(()),
                 name = first_to_end(&mut running) => Err(anyhow::anyhow!("the region {name} ended by itself")),
                 never = carriers.keep_on() => match never {},
+                never = keep_on(&mut diodes) => match never {},
             }
         }
     };
     stop(running).await;
+    if let Some(diodes) = diodes {
+        diodes.stop().await;
+    }
     // What they signed last.
     carriers.carry();
     ended
+}
+
+/// The diodes, where their programs are; without them the carrier brings bundles upward, too.
+async fn make_diodes(data: &Path, arguments: &Up) -> anyhow::Result<Option<Diodes>> {
+    if arguments.no_diodes {
+        return Ok(None);
+    }
+    let Some(programs) = Programs::find()? else {
+        eprintln!(
+            "fastness: `fastness-diode-send` and `fastness-diode-receive` are not beside this program: bundles are carried upward from folder to folder"
+        );
+        return Ok(None);
+    };
+    Diodes::new(data, arguments.port_base, &programs).await.map(Some)
+}
+
+async fn keep_on(diodes: &mut Option<Diodes>) -> std::convert::Infallible {
+    match diodes {
+        Some(diodes) => diodes.keep_on().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// One `up` at a time works on a folder. A folder with other things in it is left alone.
@@ -103,12 +132,15 @@ async fn start(data: &Path, arguments: &Up, running: &mut Vec<Running>) -> anyho
         ready(region).await?;
     }
     warn_of_other_keys(data);
+    crossings::hand_keys(data)?;
     let profiles = match profiles::read(data)? {
         Some(found) => people::at_port_base(data, found, arguments.port_base)?,
         None => people::make(data, arguments.port_base).await?,
     };
+    let profiles = crossings::make_reviewers(data, profiles).await?;
     if arguments.demo {
         demo::load(&profiles).await?;
+        crossings::load(&profiles).await?;
     }
     Ok(())
 }
@@ -141,13 +173,7 @@ async fn hand_keys(data: &Path, place: usize, running: &mut [Running]) -> anyhow
             ready(below).await?;
         }
         let at = || format!("cannot hand `{}` to the region {}", from.display(), region.name);
-        if let Some(folder) = to.parent() {
-            DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(at)?;
-        }
-        let new = to.with_extension("new");
-        std::fs::copy(&from, &new).with_context(at)?;
-        File::open(&new).and_then(|file| file.sync_all()).with_context(at)?;
-        std::fs::rename(&new, &to).with_context(at)?;
+        place::copy_whole(&from, &to).with_context(at)?;
     }
     Ok(())
 }
@@ -194,7 +220,10 @@ fn write_config(data: &Path, place: usize, port_base: u16) -> anyhow::Result<Pat
                 keys: place::witnessed_keys_file(data, region.name, below.name),
             })
             .collect(),
+        guard: place::program("fastness-filter")?.map(|program| GuardConfig { program, words: None, clamd: None }),
+        crossing: Vec::new(),
     };
+    let config = RegionConfig { crossing: crossing(place, config.guard.is_some()), ..config };
     DirBuilder::new().recursive(true).mode(0o700).create(&folder).with_context(at)?;
     let mut options = OpenOptions::new();
     let mut file = options.create(true).truncate(true).write(true).mode(0o600).open(&path).with_context(at)?;
@@ -202,10 +231,24 @@ fn write_config(data: &Path, place: usize, port_base: u16) -> anyhow::Result<Pat
     Ok(path)
 }
 
+/// The regions that something crosses to and from: all others, if there is somebody who looks at what comes.
+fn crossing(place: usize, has_guard: bool) -> Vec<CrossingConfig> {
+    let beside = |(other, region): (usize, &Builtin)| CrossingConfig {
+        region: region.name.to_owned(),
+        way: if other < place { WayConfig::Below } else { WayConfig::Above },
+        keys: None,
+    };
+    let others = REGIONS.iter().enumerate().filter(|(other, _)| has_guard && *other != place);
+    others.map(beside).collect()
+}
+
 fn describe(data: &Path, arguments: &Up) {
     for region in &REGIONS {
         let address = format!("http://127.0.0.1:{}", arguments.port_base + region.port);
         eprintln!("{:<15} {address}  {FLOOR} up to {}", region.name, region.ceiling);
+    }
+    if !matches!(place::program("fastness-filter"), Ok(Some(_))) {
+        eprintln!("`fastness-filter` is not beside this program: nobody could look at what crosses, and nothing does");
     }
     let aws = data.join("aws");
     eprintln!("each region's root key lies beside its data: whoever takes the folder can read everything in it");

@@ -1,6 +1,6 @@
 //! What a permitted operation yields; each front renders its own.
 
-use crate::SpillReport;
+use crate::{CrossingAnswer, SpillReport};
 use bytes::Bytes;
 use fastness_identity::Subject;
 use fastness_identity::directory::{AccessKey, Account, NewAccount, User};
@@ -73,6 +73,8 @@ pub enum Answer {
     SpillReport(Box<SpillReport>, String),
     /// EraseSpill: what came of it, and how many erasure keys this call destroyed.
     Erasure(Box<ErasureStep>, u64),
+    /// Everything of crossings.
+    Crossing(Box<CrossingAnswer>),
 }
 
 impl std::fmt::Debug for Answer {

@@ -12,6 +12,7 @@
 mod answer;
 mod authenticate;
 mod classification;
+mod crossing;
 mod lifecycle;
 mod lookup;
 mod opened;
@@ -24,9 +25,16 @@ mod upkeep;
 
 pub use answer::{Answer, ObjectAnswer};
 pub use authenticate::Unauthenticated;
+pub use crossing::{
+    ArrivedContents, ArrivedObject, ArrivingBundle, BundleFile, CrossingAnswer, CrossingParts, FoundArrival,
+    FoundCrossing, FoundOrigin, Guard, GuardFault, GuardRules, Judgement, Opening, Regions, ReleaseShown, StagedFile,
+    Staging, Suspect, Taken, WholeFile,
+};
 pub use fastness_decide::{About, Reason, Refusal};
 pub use fastness_ledger::FIELDS;
-pub use fastness_store::{ErasureStep, Spill, SpilledVersion};
+pub use fastness_store::{
+    Arrival, ArrivalState, ErasureStep, Lift, LiftState, Release, ReleaseState, ReleaseVote, Spill, SpilledVersion,
+};
 pub use payload::{Expected, ExpectedChecksum, Payload};
 pub use session::{Context, Environment, Session, SystemEnvironment};
 pub use spill::{Certainty, FoundCopy, LookAlike, Reader, SpillReport, proposal_ends_ms};
@@ -50,6 +58,7 @@ pub struct Gate {
     banners: Arc<RwLock<HashMap<Label, Arc<str>>>>,
     lookups: Arc<lookup::LookupTurns>,
     reads: Reads,
+    crossing: Option<Arc<crossing::Crossing>>,
 }
 
 /// When a read is in the ledger (DESIGN.md section 2).
@@ -75,6 +84,7 @@ impl Gate {
             banners: Arc::default(),
             lookups: Arc::default(),
             reads: Reads::Soon,
+            crossing: None,
         }
     }
 

@@ -3,8 +3,10 @@
 use crate::{Answer, Gate};
 use fastness_decide::Permit;
 use fastness_label::Label;
-use fastness_ledger::{DisclosedPage, Discloser, LogError, LookupError, Page, Searched, Source, lookup};
-use fastness_operation::{Code, Operation as O};
+use fastness_ledger::{
+    DisclosedPage, Discloser, EVENTS_MAX, Entry as LedgerEntry, LogError, LookupError, Page, Searched, Source, lookup,
+};
+use fastness_operation::{Code, EventAttribute, EventFilter, Operation as O};
 use fastness_store::{Fault, LedgerSearch, Store};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -13,6 +15,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Walks through the ledgers at once, of the sessions at one label: a walk may hold some megabytes of each ledger's.
 const LOOKUPS_MAX: usize = 4;
+
+/// Pages that the search for one resource looks at: whoever names it again and again, makes no search endless.
+const PAGES_MAX: usize = 2_000;
 
 /// Turns at the ledgers. Each label has its own, so that nobody waits for who is above.
 #[derive(Debug, Default)]
@@ -119,6 +124,63 @@ impl Gate {
             })
         };
         markings.iter().map(label).collect()
+    }
+
+    /// Entries of the account, in the ledgers in view, that name a resource: those that `wanted` keeps, the oldest first,
+    /// each with its ledger's label; and whether these are all. On a thread of its own, as a lookup.
+    pub(crate) async fn entries_about(
+        &self,
+        permit: &Permit,
+        resource: String,
+        wanted: impl Fn(&LedgerEntry) -> bool + Send + 'static,
+    ) -> Result<(Vec<(Label, LedgerEntry)>, bool), Fault> {
+        let (gate, permit, session) = (self.clone(), permit.clone(), permit.view().session());
+        let turn = self.lookups.turn(session).await;
+        let found = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            gate.all_about(&permit, resource, wanted)
+        });
+        found.await.unwrap_or_else(|error| Err(Fault::Failed(format!("looking entries up: {error}"))))
+    }
+
+    fn all_about(
+        &self,
+        permit: &Permit,
+        resource: String,
+        wanted: impl Fn(&LedgerEntry) -> bool,
+    ) -> Result<(Vec<(Label, LedgerEntry)>, bool), Fault> {
+        let view = permit.view();
+        let account = view.account().map(|account| account.to_string()).unwrap_or_default();
+        let markings: Vec<(Label, Arc<str>)> =
+            view.labels().iter().map(|label| (*label, self.banner(*label))).collect();
+        let ledgers: Vec<(Label, &str)> = markings.iter().map(|(label, marking)| (*label, &**marking)).collect();
+        let filter = EventFilter { attribute: Some(EventAttribute::ResourceName(resource)), ..EventFilter::default() };
+        let (mut found, mut token): (Vec<(Label, LedgerEntry)>, Option<String>) = (Vec::new(), None);
+        for _ in 0..PAGES_MAX {
+            let searched = Searched {
+                filter: &filter,
+                account: &account,
+                nobodys: false,
+                limit: EVENTS_MAX,
+                token: token.as_deref(),
+            };
+            let page =
+                lookup(&InView { store: &self.store, permit }, &ledgers, &searched).map_err(|error| match error {
+                    LookupError::Token => crate::perform::mismatch(),
+                    LookupError::Fault(fault) => fault,
+                })?;
+            for event in page.events.into_iter().filter(|event| wanted(&event.entry)) {
+                let of = ledgers.iter().find(|(_, marking)| *marking == event.ledger);
+                let (label, _) = of.ok_or_else(crate::perform::mismatch)?;
+                found.push((*label, event.entry));
+            }
+            token = page.token;
+            if token.is_none() {
+                break;
+            }
+        }
+        found.reverse();
+        Ok((found, token.is_none()))
     }
 
     fn page_of_events(&self, permit: &Permit) -> Result<Page, Fault> {

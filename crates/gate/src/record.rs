@@ -1,11 +1,12 @@
 //! What goes into the ledger.
 
 use crate::{Context, Gate, Reason, Refusal, Session};
+use fastness_decide::Permit;
 use fastness_identity::{Duty, Principal, Subject};
 use fastness_label::Label;
 use fastness_ledger::{Entry, Outcome};
 use fastness_operation::{Code, EventFilter, ObjectTarget, Operation, Resource, VersionId, Way};
-use fastness_store::{Fault, Record};
+use fastness_store::{Fault, Lift, PinnedVersion, Record, Release};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,6 +59,53 @@ impl Draft {
         let mut entry = unknown(gate, context);
         entry.key = clipped(claimed, 128);
         Self::of(gate.store.labels().ceiling(), entry, context)
+    }
+
+    /// Of what the region does on the order of a subject.
+    pub(crate) fn on_order(gate: &Gate, subject: &Subject, context: &Context, operation: &Operation) -> Self {
+        let mut entry = known(gate, subject, context);
+        operation.service().clone_into(&mut entry.service);
+        operation.name().clone_into(&mut entry.operation);
+        entry.resources = resources(operation);
+        Self::of(subject.session(), entry, context)
+    }
+
+    /// Of a lift that is followed no longer, whatever became of whoever ordered it.
+    pub(crate) fn on_a_lifts_order(gate: &Gate, label: Label, lift: &Lift, context: &Context) -> Self {
+        let mut entry = of_the_region(gate, label, context, "WalkLift");
+        entry.principal = format!("user/{}", lift.by.name);
+        entry.account = lift.account.to_string();
+        entry.key = lift.key.to_string();
+        entry.resources = vec![format!("read {}", lift.bucket), format!("write lift/{}", lift.id)];
+        Self::of(label, entry, context)
+    }
+
+    /// Of a release that goes no longer, whatever became of whoever asked for it.
+    pub(crate) fn on_a_releases_order(gate: &Gate, label: Label, release: &Release, context: &Context) -> Self {
+        let mut entry = of_the_region(gate, label, context, "SendObjects");
+        entry.principal = format!("user/{}", release.by.name);
+        entry.account = release.account.to_string();
+        entry.key = release.key.to_string();
+        let PinnedVersion { bucket, key, version, .. } = &release.source;
+        let read = format!("read {bucket}/{}?versionId={version}", plain_key(key.as_str()));
+        entry.resources = vec![read, format!("write bundle/{}/{}", release.to, release.id)];
+        Self::of(label, entry, context)
+    }
+
+    /// Of what is taken out of a bundle, on the leave of a mapping.
+    pub(crate) fn by_crossing(gate: &Gate, permit: &Permit, context: &Context) -> Self {
+        let label = permit.view().session();
+        let mut entry = of_the_region(gate, label, context, permit.operation().name());
+        entry.account = permit.view().account().map(|account| account.to_string()).unwrap_or_default();
+        entry.resources = resources(permit.operation());
+        Self::of(label, entry, context)
+    }
+
+    /// Of a file in an inbox that is refused.
+    pub(crate) fn of_the_intake(gate: &Gate, ceiling: Label, context: &Context, resources: Vec<String>) -> Self {
+        let mut entry = of_the_region(gate, ceiling, context, "ReceiveObjects");
+        entry.resources = resources;
+        Self::of(ceiling, entry, context)
     }
 
     fn of(label: Label, entry: Entry, context: &Context) -> Self {
@@ -122,6 +170,16 @@ pub(crate) fn refused_outcome(fault: &Fault) -> Outcome {
 /// The entry of a request by nobody who is known.
 fn unknown(gate: &Gate, context: &Context) -> Entry {
     Entry { label: gate.banner(gate.store.labels().ceiling()).to_string(), ..blank(context) }
+}
+
+/// Nobody's session acts.
+fn of_the_region(gate: &Gate, label: Label, context: &Context, operation: &str) -> Entry {
+    let mut entry = blank(context);
+    "fastness".clone_into(&mut entry.service);
+    operation.clone_into(&mut entry.operation);
+    "crossing".clone_into(&mut entry.principal);
+    entry.label = gate.banner(label).to_string();
+    entry
 }
 
 /// The entry of somebody's request.
@@ -223,6 +281,7 @@ fn resources(operation: &Operation) -> Vec<String> {
             let withheld = disclosing.withheld.iter().map(|label| format!(" -label={label:?}"));
             vec![searched(&disclosing.filter) + &hidden.chain(withheld).collect::<String>()]
         }
+        Operation::Crossing(act) => crate::crossing::record::resources(act, &operation.touches()),
         _ => operation.touches().iter().map(|(way, resource)| plain(*way, resource)).collect(),
     }
 }
@@ -241,7 +300,7 @@ pub(crate) fn plain_key(key: &str) -> Cow<'_, str> {
     if key.contains(['%', '?']) { Cow::Owned(key.replace('%', "%25").replace('?', "%3F")) } else { Cow::Borrowed(key) }
 }
 
-fn plain(way: Way, resource: &Resource) -> String {
+pub(crate) fn plain(way: Way, resource: &Resource) -> String {
     let way = match way {
         Way::Read => "read",
         Way::Write => "write",
@@ -257,6 +316,14 @@ fn plain(way: Way, resource: &Resource) -> String {
         Resource::Labels => format!("{way} labels"),
         Resource::Spill(spill) => format!("{way} spill/{spill}"),
         Resource::Ledger => format!("{way} ledger"),
+        Resource::Mappings => format!("{way} mappings"),
+        Resource::Mapping(name) => format!("{way} mapping/{name}"),
+        Resource::Lifts => format!("{way} lifts"),
+        Resource::Lift(lift) => format!("{way} lift/{lift}"),
+        Resource::Releases => format!("{way} releases"),
+        Resource::Release(release) => format!("{way} release/{release}"),
+        Resource::Arrivals(from) => format!("{way} arrivals/{from}"),
+        Resource::Bundle(region, bundle) => format!("{way} bundle/{region}/{bundle}"),
     }
 }
 

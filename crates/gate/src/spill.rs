@@ -2,6 +2,7 @@
 //! (DESIGN.md section 1, names in a view, 7; CNSSI 1001; NIST SP 800-53, IR-9). The store keeps what is contained; what
 //! the ledger says of copies and readers is read here.
 
+use crate::crossing::report;
 use crate::record::Draft;
 use crate::upkeep::destroyed_entry;
 use crate::{Answer, Gate, Session};
@@ -11,9 +12,7 @@ use fastness_identity::Principal;
 use fastness_label::Label;
 use fastness_ledger::{Entry, Outcome};
 use fastness_operation::{BucketName, ObjectKey, ObjectTarget, Operation as O, VersionId};
-use fastness_store::{
-    Actor, CopyName, ErasureStep, Fault, LAZY_WAIT_MAX, PROPOSAL_TIME_MAX_MS, Spill, SpilledVersion, Whereabouts,
-};
+use fastness_store::{Actor, CopyName, ErasureStep, Fault, LAZY_WAIT_MAX, PROPOSAL_TIME_MAX_MS, Spill, SpilledVersion};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +21,9 @@ pub const READERS_MAX: usize = 10_000;
 
 /// Copies that are followed.
 const COPIES_MAX: usize = 10_000;
+
+/// Crossings that a report names.
+const CROSSINGS_MAX: usize = 10_000;
 
 /// Rounds of looking for copies of copies.
 const ROUNDS_MAX: usize = 32;
@@ -104,6 +106,8 @@ pub struct Reader {
 /// Everything that the region knows of a spill.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SpillReport {
+    /// The region.
+    pub region: String,
     /// The spill's id.
     pub spill: String,
     /// The label where it was found.
@@ -130,6 +134,10 @@ pub struct SpillReport {
     pub versions: Vec<Version>,
     /// Copies that the ledgers name.
     pub copies: Vec<FoundCopy>,
+    /// Bundles in which it came, of what its versions were taken out of.
+    pub origins: Vec<report::FoundOrigin>,
+    /// Bundles in which it, or a copy, went to another region or label.
+    pub crossings: Vec<report::FoundCrossing>,
     /// Versions with the same size and ETag that no entry explains.
     pub look_alikes: Vec<LookAlike>,
     /// Who read it.
@@ -188,13 +196,13 @@ struct Trace {
 }
 
 /// A bucket's name and a key.
-type Name = (String, String);
+pub(crate) type Name = (String, String);
 
 /// A copy: the source with the version that was named, the target, and what was made.
 type Copied = ((Name, Option<String>), Name, Option<String>);
 
 /// `read bucket/key?versionId=…` taken apart: see `docs/formats/ledger.md`.
-fn parse(resource: &str, way: &str) -> Option<(Name, Option<String>)> {
+pub(crate) fn parse(resource: &str, way: &str) -> Option<(Name, Option<String>)> {
     let rest = resource.strip_prefix(way)?.strip_prefix(' ')?;
     let (path, version) = match rest.split_once("?versionId=") {
         Some((path, version)) => (path, Some(version.to_owned())),
@@ -217,7 +225,7 @@ fn copied(entry: &Entry) -> Option<Copied> {
 }
 
 /// The copy's name for the store, from what its entry says was made.
-fn copy_name((bucket, key): &Name, made: Option<&str>) -> Option<CopyName> {
+pub(crate) fn copy_name((bucket, key): &Name, made: Option<&str>) -> Option<CopyName> {
     let made = made?;
     let etag = made.strip_prefix("etag ").map(str::to_owned);
     let version = if etag.is_some() || made.starts_with("part ") { None } else { Some(VersionId::new(made)) };
@@ -241,7 +249,12 @@ async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send
 
 impl Gate {
     /// Walks a ledger; answers how many entries there are, are unreadable, and have lost their contents to retention.
-    fn walk(&self, permit: &Permit, label: Label, mut see: impl FnMut(Entry)) -> Result<(u64, u64, u64), Fault> {
+    pub(crate) fn walk(
+        &self,
+        permit: &Permit,
+        label: Label,
+        mut see: impl FnMut(Entry),
+    ) -> Result<(u64, u64, u64), Fault> {
         let (mut next, mut unreadable, mut dropped) = (0, 0, 0);
         loop {
             let page = self.store.ledger_page(permit, label, next)?;
@@ -328,6 +341,13 @@ impl Gate {
         };
         let by = actor(session)?;
         let (step, erased) = self.store.erase_spill(permit, by, moment, draft.record(made), destroyed).await?;
+        // Bundles hold the data still, though only their destinations open them. What fails is done by the next call.
+        let dropped = self.drop_bundles_of(permit, &step).await?;
+        for (to, ids) in dropped {
+            let ids: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
+            let made = format!("removed from the outbox of {to}: {}", ids.join(" "));
+            self.store.record(draft.label(), draft.done(Some(made))).await?;
+        }
         Ok(Answer::Erasure(Box::new(step), erased.keys))
     }
 
@@ -366,6 +386,7 @@ impl Gate {
         }
         let (copies, unsettled) = self.follow(permit, &account, &labels, &mut traces)?;
         let mut report = SpillReport {
+            region: self.region().to_owned(),
             spill: spill.id.clone(),
             label: self.banner(label).to_string(),
             account: account.clone(),
@@ -384,6 +405,8 @@ impl Gate {
             versions_digest: spill.digest()?,
             versions: spill.versions.iter().map(Version::from).collect(),
             copies,
+            origins: Vec::new(),
+            crossings: Vec::new(),
             look_alikes: self.alike(permit, &labels, spill)?,
             readers: Vec::new(),
             reads: 0,
@@ -391,23 +414,32 @@ impl Gate {
             unknown: unknown(unsettled),
         };
         for of in &labels {
+            let banner = self.banner(*of);
             let (count, unreadable, dropped) = self.walk(permit, *of, |entry| {
+                if entry.account == account {
+                    let is_data =
+                        |name: &Name, version: Option<&str>| traced(*of, name, version, entry.time_ms, &traces);
+                    let room = CROSSINGS_MAX.saturating_sub(report.crossings.len());
+                    report.crossings.extend(report::crossings(&entry, &banner, is_data).into_iter().take(room));
+                    report.origins.extend((*of == label).then(|| report::origins(&entry, spill)).into_iter().flatten());
+                }
                 let Some(reader) = self.reader(*of, &entry, &traces, &account) else { return };
                 report.reads += 1;
                 if report.readers.len() < READERS_MAX {
                     report.readers.push(reader);
                 }
             })?;
-            report.ledgers.insert(self.banner(*of).to_string(), count);
+            report.ledgers.insert(banner.to_string(), count);
             if unreadable > 0 {
-                report
-                    .unknown
-                    .push(format!("{unreadable} entries in the ledger of {} are unreadable", self.banner(*of)));
+                report.unknown.push(format!("{unreadable} entries in the ledger of {banner} are unreadable"));
             }
             if dropped > 0 {
-                let banner = self.banner(*of);
                 report.unknown.push(format!("{dropped} entries in the ledger of {banner} are past their retention"));
             }
+        }
+        report.unknown.extend(report::unknown(&report.crossings));
+        if report.crossings.len() == CROSSINGS_MAX {
+            report.unknown.push(format!("more crossings than the first {CROSSINGS_MAX}"));
         }
         report.readers.sort_by(|a, b| (a.time_ms, &a.request).cmp(&(b.time_ms, &b.request)));
         if report.reads > report.readers.len() {
@@ -446,15 +478,8 @@ impl Gate {
                     continue;
                 };
                 let name = copy_name(&target, made.as_deref());
-                let state = match &name {
-                    None => "unknown: a part of an upload".to_owned(),
-                    Some(name) => match self.store.whereabouts(permit, *label, name)? {
-                        Whereabouts::Readable => "readable".to_owned(),
-                        Whereabouts::Contained(spill) => format!("contained in {spill}"),
-                        Whereabouts::Erased(spill) => format!("erased with {spill}"),
-                        Whereabouts::Gone => "gone".to_owned(),
-                    },
-                };
+                let became = self.store.whereabouts(permit, *label, name.as_slice())?.pop();
+                let state = became.map_or_else(|| "unknown: a part of an upload".to_owned(), report::state);
                 let id = name.and_then(|name| name.version).map(|id| id.as_str().to_owned());
                 let trace =
                     Trace { label: *label, ids: id.into_iter().collect(), since_ms: entry.time_ms, whole: false };
@@ -514,6 +539,11 @@ impl Gate {
         account: &str,
     ) -> Option<Reader> {
         let Outcome::Done(_) = &entry.outcome else { return None };
+        // A lift's reading is a crossing, and shows the data to nobody here; others of the region's own operations name
+        // bundles, lifts and users, which read like buckets' names.
+        if entry.service != "s3" && entry.operation != "RequestRelease" {
+            return None;
+        }
         let (resource, certainty) = entry.resources.iter().find_map(|resource| {
             let (name, version) = parse(resource, "read")?;
             let certainty = traced(label, &name, version.as_deref(), entry.time_ms, traces)?;

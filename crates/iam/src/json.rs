@@ -1,9 +1,9 @@
 //! Fastness's own API: an operation's name in the header `x-amz-target`, JSON in and out.
 
-use crate::Frame;
 use crate::arn::date;
 use crate::call::{Call, Malformed, shortened};
 use crate::query::is_media_type;
+use crate::{Frame, crossing, lifts, releases};
 use fastness_gate::{Answer, ErasureStep, Spill, proposal_ends_ms};
 use fastness_identity::directory::{AccessKey, Account, Holder};
 use fastness_operation::{AccountName, BucketName, ObjectKey, ObjectTarget, Operation, SpillId, VersionId};
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 pub(crate) const MEDIA_TYPE: &str = "application/x-amz-json-1.1";
 const TARGET: &str = "x-amz-target";
 /// The longest marking; no policy writes one of this length.
-const MARKING_BYTES_MAX: usize = 1_024;
+pub(crate) const MARKING_BYTES_MAX: usize = 1_024;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -115,10 +115,7 @@ fn operation(target: &str, body: &[u8]) -> Result<Operation, Malformed> {
             Operation::EraseSpill { spill, digest }
         }
         "Fastness.ListLabels" => fields(body).map(|Nothing {}| Operation::ListLabels)?,
-        other => {
-            let message = format!("there is no operation `{}`", shortened(other));
-            return Err(Malformed::new("UnknownOperationException", message));
-        }
+        other => crossing::operation(other, body)?,
     })
 }
 
@@ -130,7 +127,7 @@ fn marking(body: &[u8]) -> Result<String, Malformed> {
     Ok(label)
 }
 
-fn fields<T: DeserializeOwned>(body: &[u8]) -> Result<T, Malformed> {
+pub(crate) fn fields<T: DeserializeOwned>(body: &[u8]) -> Result<T, Malformed> {
     // A structure could also be read from an array; only an object is meant.
     if body.trim_ascii_start().first() != Some(&b'{') {
         return Err(Malformed::new("SerializationException", "the body must be a JSON object"));
@@ -141,11 +138,11 @@ fn fields<T: DeserializeOwned>(body: &[u8]) -> Result<T, Malformed> {
     })
 }
 
-fn named(error: fastness_operation::NameError) -> Malformed {
+pub(crate) fn named(error: fastness_operation::NameError) -> Malformed {
     invalid(error.to_string())
 }
 
-fn invalid(message: impl Into<String>) -> Malformed {
+pub(crate) fn invalid(message: impl Into<String>) -> Malformed {
     Malformed::new("ValidationException", message)
 }
 
@@ -198,7 +195,9 @@ pub(crate) fn answer(frame: &Frame<'_>, action: &str, answer: &Answer) -> Option
         ("ListLabels", Answer::Labels(labels)) => {
             json!({ "labels": labels.iter().map(|label| (frame.banner)(*label)).collect::<Vec<_>>() })
         }
-        _ => return None,
+        _ => crossing::answer(action, answer)
+            .or_else(|| lifts::answer(frame, action, answer))
+            .or_else(|| releases::answer(frame, action, answer))?,
     };
     serde_json::to_vec(&value).ok()
 }

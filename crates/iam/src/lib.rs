@@ -11,9 +11,12 @@
 
 mod arn;
 mod call;
+mod crossing;
 mod form;
 mod json;
+mod lifts;
 mod query;
+mod releases;
 mod response;
 mod xml;
 

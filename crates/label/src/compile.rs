@@ -12,6 +12,7 @@ const LEVELS_MAX: usize = 32;
 const GROUPS_MAX: usize = 256;
 const ITEMS_MAX: usize = 512;
 const WORD_BYTES_MAX: usize = 64;
+const URI_BYTES_MAX: usize = 256;
 /// What a label prints that no policy admits; no code may mean it.
 const RESERVED: [&str; 2] = ["NOBODY", "EVERYONE"];
 
@@ -22,6 +23,7 @@ pub(crate) fn compile(text: &str) -> Result<Vocabulary, PolicyError> {
     let groups = groups(&source.groups, &countries)?;
     let mut words = Vocabulary {
         name: source.name,
+        uri: source.uri.map(uri).transpose()?,
         own: source.own_nation,
         own_countries: Countries::NOBODY,
         levels: levels(source.level.into_iter().map(|level| (level.banner, level.portion)))?,
@@ -53,6 +55,13 @@ fn check_word(word: &str, what: &'static str, more: &'static str) -> Result<(), 
         && word.ends_with(is_plain)
         && !word.contains("  ");
     if is_good { Ok(()) } else { Err(PolicyError::Word { word: clip(word), what, more }) }
+}
+
+/// As far as it matters here: what stands in a URI (RFC 3986, section 2), and no more than its bound.
+fn uri(uri: String) -> Result<String, PolicyError> {
+    let is_good = (1..=URI_BYTES_MAX).contains(&uri.len())
+        && uri.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&byte));
+    if is_good { Ok(uri) } else { Err(PolicyError::Uri { uri: clip(&uri) }) }
 }
 
 fn countries(codes: &[String]) -> Result<Vec<String>, PolicyError> {

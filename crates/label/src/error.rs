@@ -203,6 +203,14 @@ pub enum PolicyError {
         /// What else it may hold.
         more: &'static str,
     },
+    /// A URI that is none.
+    #[error(
+        "`{uri}` cannot be the policy's URI: use 1 to 256 characters that stand in one, as in `urn:example:policy`"
+    )]
+    Uri {
+        /// The text.
+        uri: String,
+    },
     /// A word that would mean two things.
     #[error("`{word}` stands for two things: give one of them another word")]
     Ambiguous {

@@ -26,6 +26,7 @@ mod print;
 mod roll_up;
 mod rules;
 mod source;
+mod stanag;
 
 pub use error::{MarkingError, PolicyError};
 pub use label::{Country, Label};

@@ -32,6 +32,7 @@ pub struct OrderKey {
 #[derive(PartialEq, Eq)]
 pub(crate) struct Vocabulary {
     pub(crate) name: String,
+    pub(crate) uri: Option<String>,
     pub(crate) own: String,
     pub(crate) own_countries: Countries,
     pub(crate) levels: Vec<Word>,
@@ -141,6 +142,12 @@ impl Policy {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.words.name
+    }
+
+    /// What names the policy among all others, if it says so: a URI.
+    #[must_use]
+    pub fn uri(&self) -> Option<&str> {
+        self.words.uri.as_deref()
     }
 
     /// The country or group to which what carries no list is released, such as `USA`.

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Source {
     pub(crate) name: String,
+    /// What names the policy among all others, in what leaves the program.
+    pub(crate) uri: Option<String>,
     /// A country, or a group of them.
     pub(crate) own_nation: String,
     pub(crate) countries: Vec<String>,

@@ -297,6 +297,15 @@ impl Entry {
     }
 }
 
+/// What the ledger keeps behind an entry's commitment, as its salt and the entry.
+fn salt_first(content: &[u8]) -> Result<(&Salt, &[u8]), EntryError> {
+    match content.split_first() {
+        Some((&FORMAT, rest)) => rest.split_first_chunk().ok_or(EntryError::Malformed),
+        Some((format, _)) => Err(EntryError::Format(*format)),
+        None => Err(EntryError::Malformed),
+    }
+}
+
 /// Commitment, format byte, salt.
 const CONTENT_AT: usize = 32 + 1 + SALT_LEN;
 
@@ -306,15 +315,9 @@ impl Recorded {
     /// # Errors
     /// [`EntryError`].
     pub fn read(content: &[u8]) -> Result<Self, EntryError> {
-        match content.split_first() {
-            Some((&FORMAT, rest)) => {
-                let (salt, rest) = rest.split_first_chunk().ok_or(EntryError::Malformed)?;
-                let (entry, rest) = postcard::take_from_bytes(rest).map_err(|_| EntryError::Malformed)?;
-                if rest.is_empty() { Ok(Self { entry, salt: *salt }) } else { Err(EntryError::Malformed) }
-            }
-            Some((format, _)) => Err(EntryError::Format(*format)),
-            None => Err(EntryError::Malformed),
-        }
+        let (salt, rest) = salt_first(content)?;
+        let (entry, rest) = postcard::take_from_bytes(rest).map_err(|_| EntryError::Malformed)?;
+        if rest.is_empty() { Ok(Self { entry, salt: *salt }) } else { Err(EntryError::Malformed) }
     }
 
     /// Reads it, and checks that it is what the tree commits to, written in the one way in which it is written.
@@ -367,14 +370,8 @@ impl<'a> Sought<'a> {
     /// # Errors
     /// [`EntryError`].
     pub(crate) fn read(content: &'a [u8]) -> Result<Self, EntryError> {
-        match content.split_first() {
-            Some((&FORMAT, rest)) => {
-                let (_, rest) = rest.split_first_chunk::<SALT_LEN>().ok_or(EntryError::Malformed)?;
-                postcard::take_from_bytes(rest).map(|(sought, _)| sought).map_err(|_| EntryError::Malformed)
-            }
-            Some((format, _)) => Err(EntryError::Format(*format)),
-            None => Err(EntryError::Malformed),
-        }
+        let (_, rest) = salt_first(content)?;
+        postcard::take_from_bytes(rest).map(|(sought, _)| sought).map_err(|_| EntryError::Malformed)
     }
 }
 

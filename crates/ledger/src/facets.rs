@@ -22,6 +22,14 @@ pub enum Kind {
     Label,
     /// A spill.
     Spill,
+    /// A mapping of an account.
+    Mapping,
+    /// A lift.
+    Lift,
+    /// A release.
+    Release,
+    /// A bundle that crosses, by its id.
+    Bundle,
 }
 
 impl Kind {
@@ -36,6 +44,10 @@ impl Kind {
             Self::Account => "Fastness::Account",
             Self::Label => "Fastness::Label",
             Self::Spill => "Fastness::Spill",
+            Self::Mapping => "Fastness::Mapping",
+            Self::Lift => "Fastness::Lift",
+            Self::Release => "Fastness::Release",
+            Self::Bundle => "Fastness::Bundle",
         }
     }
 }
@@ -115,7 +127,7 @@ impl<'a, S: AsRef<str>> Facets<'a, S> {
             _ => return None,
         };
         let operation = self.operation;
-        if self.service == "s3" || matches!(operation, "ContainSpill" | "Scrub") {
+        if self.service == "s3" || matches!(operation, "ContainSpill" | "Scrub") || crosses_objects(operation, writes) {
             return (operation != "ListBuckets").then(|| object(operation, writes, rest));
         }
         let named = |kind, name: &'a str| Touched { writes, kind, name: Cow::Borrowed(name), version: None };
@@ -132,6 +144,11 @@ impl<'a, S: AsRef<str>> Facets<'a, S> {
             "key" => named(Kind::AccessKey, word(name)),
             "account" => named(Kind::Account, word(name)),
             "spill" => named(Kind::Spill, word(name)),
+            "mapping" => named(Kind::Mapping, word(name)),
+            "lift" => named(Kind::Lift, word(name)),
+            "release" => named(Kind::Release, word(name)),
+            // In front of the id, the region on its other side.
+            "bundle" => named(Kind::Bundle, word(name.split_once('/').map_or(name, |(_, id)| id))),
             _ => return None,
         })
     }
@@ -183,6 +200,16 @@ impl Entry {
     /// The resources, as far as they have names.
     pub fn touched(&self) -> impl Iterator<Item = Touched<'_>> {
         self.facets().touched()
+    }
+}
+
+/// Whether the lines that a crossing's entry reads, or writes, are those of buckets and objects: a bucket may be called
+/// `bundle`.
+fn crosses_objects(operation: &str, writes: bool) -> bool {
+    match operation {
+        "SendObjects" | "StartLift" | "WalkLift" | "RequestRelease" => !writes,
+        "ReceiveObjects" => writes,
+        _ => false,
     }
 }
 
@@ -249,6 +276,8 @@ mod tests {
         let check = |operation: &str, line: &str, kind, name: &str, version: Option<&str>| {
             let service = match operation {
                 "ContainSpill" | "Scrub" | "AddOfficer" | "CreateKeyAt" | "EraseSpill" => "fastness",
+                "PutMapping" | "SendObjects" | "ReceiveObjects" | "StopLift" | "ApproveRelease" => "fastness",
+                "RequestRelease" => "fastness",
                 "TagUser" | "GetUser" | "UpdateAccessKey" => "iam",
                 _ => "s3",
             };
@@ -277,7 +306,18 @@ mod tests {
         check("AddOfficer", "write account/123456789012", Kind::Account, "123456789012", None);
         check("CreateKeyAt", "write label SECRET//REL TO USA, GBR", Kind::Label, "SECRET//REL TO USA, GBR", None);
         check("EraseSpill", "write spill/0a digest=ff", Kind::Spill, "0a", None);
+        check("PutMapping", "write mapping/plans send lift plans there/1/plans", Kind::Mapping, "plans", None);
+        check("SendObjects", "read bundle/k?versionId=v", Kind::Object, "bundle/k", Some("v"));
+        check("SendObjects", "write bundle/there/0b", Kind::Bundle, "0b", None);
+        check("ReceiveObjects", "read bundle/here/0b", Kind::Bundle, "0b", None);
+        check("ReceiveObjects", "write bundle/k", Kind::Object, "bundle/k", None);
+        check("StopLift", "write lift/0c", Kind::Lift, "0c", None);
+        check("ApproveRelease", "write release/0d approve digest=ff reason=\"ok\"", Kind::Release, "0d", None);
+        check("RequestRelease", "read release/k", Kind::Object, "release/k", None);
         for (service, operation, line) in [
+            ("fastness", "ListMappings", "read mappings"),
+            ("fastness", "RequestRelease", "write releases to=there key=\"k\" label=\"U\""),
+            ("fastness", "ListArrivals", "read arrivals/there"),
             ("s3", "ListBuckets", "read buckets"),
             ("iam", "ListUsers", "read users"),
             ("cloudtrail", "LookupEvents", "read ledger"),

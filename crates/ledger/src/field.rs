@@ -109,7 +109,6 @@ pub fn salts(of_entry: &Salt) -> [Salt; FIELDS.len()] {
     let mut key = [0; 2 * SALT_LEN];
     key.copy_from_slice([*of_entry, *b"fastness salts 2"].as_flattened());
     let mut salts = [[0; SALT_LEN]; FIELDS.len()];
-    // Four blocks cost a quarter of the seven hashes that would give as much.
     ChaCha20Rng::from_seed(key).fill_bytes(salts.as_flattened_mut());
     salts
 }

@@ -176,6 +176,7 @@ impl Operation {
             O::UploadPartCopy { source, bucket, key, .. } => {
                 vec![content(&source.target), object("s3:PutObject", bucket, key)]
             }
+            O::Crossing(act) => act.needs(),
             O::CreateBucket { .. }
             | O::ListBuckets
             | O::CreateUser { .. }
@@ -210,7 +211,7 @@ const fn read<'a>(target: &'a ObjectTarget, latest: &'static str, version: &'sta
     Need { action, bucket: &target.bucket, key: Some(&target.key), reads_version: true }
 }
 
-const fn content(target: &ObjectTarget) -> Need<'_> {
+pub(crate) const fn content(target: &ObjectTarget) -> Need<'_> {
     read(target, "s3:GetObject", "s3:GetObjectVersion")
 }
 

@@ -8,6 +8,7 @@ mod actions;
 mod arn;
 mod code;
 pub mod configuration;
+mod crossing;
 mod customer;
 mod events;
 mod extras;
@@ -21,6 +22,10 @@ pub use actions::{Level, Need};
 pub use arn::arn_partition;
 pub use code::Code;
 pub use configuration::{Configuration, ConfigurationKind};
+pub use crossing::{
+    BundleId, CROSSING_OBJECT_LEN_MAX, CROSSING_TYPES, CrossingAct, CrossingWay, Half, LiftId, MappingName,
+    MappingWanted, MediaType, Purpose, RegionName, ReleaseId, ReleaseSource, ReleaseWanted, Stop, Words,
+};
 pub use customer::CustomerKey;
 pub use events::{Disclosing, EventAttribute, EventFilter};
 pub use extras::{Extras, TagError, Tags};
@@ -305,6 +310,8 @@ pub enum Operation {
         spill: SpillId,
         digest: Option<String>,
     },
+    /// Named in the ledger as the act is.
+    Crossing(Box<CrossingAct>),
 }
 
 impl Operation {
@@ -373,6 +380,7 @@ impl Operation {
             Self::ContainSpill { .. } => "ContainSpill",
             Self::ReportSpill { .. } => "ReportSpill",
             Self::EraseSpill { .. } => "EraseSpill",
+            Self::Crossing(act) => act.name(),
         }
     }
 
@@ -399,6 +407,7 @@ impl Operation {
             | Self::ContainSpill { .. }
             | Self::ReportSpill { .. }
             | Self::EraseSpill { .. }
+            | Self::Crossing(_)
             | Self::CreateKeyAt { .. }
             | Self::AllowLabel { .. }
             | Self::ListLabels => "fastness",

@@ -31,6 +31,21 @@ pub enum NameError {
     /// A spill's id is 32 hexadecimal digits.
     #[error("`{0}` is not a spill's id: it has 32 hexadecimal digits, as `fastness spill contain` shows it")]
     Spill(String),
+    /// A region's name: 1 to 64 of `a-z0-9-`.
+    #[error("`{0}` is not a region's name: use 1 to 64 lower-case letters, digits and `-`")]
+    Region(String),
+    /// A mapping's name: 1 to 64 of `a-z0-9-`.
+    #[error("`{0}` is not a mapping's name: use 1 to 64 lower-case letters, digits and `-`")]
+    Mapping(String),
+    /// The id of a lift, a release or a bundle is 32 hexadecimal digits.
+    #[error("`{0}` is not the id of a lift, a release or a bundle: it has 32 hexadecimal digits")]
+    Crossing(String),
+    /// A media type that crosses.
+    #[error("`{0}` is not a type that crosses; these do: {types}", types = crate::CROSSING_TYPES.join(", "))]
+    MediaType(String),
+    /// A purpose or a reason.
+    #[error("a purpose or a reason has 1 to 1,000 characters, without control characters; this one has {0}")]
+    Words(usize),
     /// An access key id is 16 to 128 letters and digits.
     #[error("the access key id is not 16 to 128 letters and digits")]
     AccessKey,
@@ -120,6 +135,8 @@ macro_rules! text_name {
         }
     };
 }
+
+pub(crate) use text_name;
 
 fn shortened(text: &str) -> String {
     text.chars().take(80).collect()

@@ -1,6 +1,8 @@
 //! Which resources an operation touches, and how.
 
-use crate::{BucketName, ObjectKey, Operation, SpillId, UserName};
+use crate::{
+    BucketName, BundleId, LiftId, MappingName, ObjectKey, Operation, RegionName, ReleaseId, SpillId, UserName,
+};
 
 /// How a resource is touched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,6 +34,22 @@ pub enum Resource {
     Ledger,
     /// A spill, with the versions that are contained in it.
     Spill(SpillId),
+    /// The mappings of the caller's own account.
+    Mappings,
+    /// One of them.
+    Mapping(MappingName),
+    /// The lifts at the session's label.
+    Lifts,
+    /// A lift.
+    Lift(LiftId),
+    /// The releases in view.
+    Releases,
+    /// A release.
+    Release(ReleaseId),
+    /// What came from a region.
+    Arrivals(RegionName),
+    /// A bundle, and the region on its other side.
+    Bundle(RegionName, BundleId),
 }
 
 /// One resource and how it is touched.
@@ -110,6 +128,7 @@ impl Operation {
             O::ContainSpill { target } => object(Way::Write, &target.bucket, &target.key),
             O::ReportSpill { spill } => vec![(Way::Read, Resource::Spill(spill.clone()))],
             O::EraseSpill { spill, .. } => vec![(Way::Write, Resource::Spill(spill.clone()))],
+            O::Crossing(act) => act.touches(),
         }
     }
 

@@ -1,10 +1,13 @@
 //! A region's configuration: what `fastness serve --config FILE` reads.
 
 use crate::ScrubConfig;
+use crate::crossing::{self, CrossingConfig, GuardConfig};
 use crate::witness::WitnessedRegion;
+use fastness_crossing::PeerFile;
 use fastness_gate::Reads;
 use fastness_label::Policy;
 use fastness_ledger::{KeyKind, read_keys, region_keys_name};
+use fastness_operation::RegionName;
 use fastness_store::RegionSetup;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -48,6 +51,12 @@ pub struct RegionConfig {
     /// The regions below, whose checkpoints this one remembers. Default: none.
     #[serde(default)]
     pub witnessed: Vec<WitnessedConfig>,
+    /// Who looks at what crosses into the region. Default: nobody, and nothing does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard: Option<GuardConfig>,
+    /// The regions that something crosses to or from. Default: none.
+    #[serde(default)]
+    pub crossing: Vec<CrossingConfig>,
 }
 
 /// A region below, whose checkpoints arrive in the folder `inbox/witness/REGION`.
@@ -117,8 +126,7 @@ impl Default for ErasureConfig {
 }
 
 fn is_region_name(name: &str) -> bool {
-    let valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    !name.is_empty() && name.len() <= 64 && name.bytes().all(valid)
+    RegionName::new(name).is_ok()
 }
 
 fn default_policy() -> String {
@@ -153,6 +161,17 @@ pub enum ConfigError {
         /// Why.
         error: String,
     },
+    /// A region that nothing can cross to or from.
+    #[error("`[[crossing]]` of `{region}`: {error}")]
+    Crossing {
+        /// As it is named.
+        region: String,
+        /// Why.
+        error: String,
+    },
+    /// Who should look at what crosses, cannot.
+    #[error("`[guard]`: {0}")]
+    Guard(String),
     /// Not a region's name.
     #[error("`{0}` is not a region's name: use lower-case letters, digits and `-`")]
     Name(String),
@@ -195,6 +214,7 @@ impl RegionConfig {
                 return Err(failed("it stands there twice"));
             }
         }
+        crossing::check(&self.name, &self.crossing, self.guard.is_some())?;
         if !(1..=ERASE_WITHIN_S_MAX).contains(&self.erasure.within_s) {
             return Err(ConfigError::EraseWithin(self.erasure.within_s));
         }
@@ -223,6 +243,14 @@ impl RegionConfig {
             Ok(witnessed)
         };
         self.witnessed.iter().map(load).collect()
+    }
+
+    /// The regions beside this one, and where their keys lie or will.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for a name that is none.
+    pub fn peers(&self) -> Result<Vec<PeerFile>, ConfigError> {
+        crossing::peers(&self.data, &self.crossing)
     }
 
     /// The time within which deletion becomes final.
@@ -262,6 +290,8 @@ mod tests {
             scrub: ScrubConfig::default(),
             ledger: LedgerConfig::default(),
             witnessed: Vec::new(),
+            guard: None,
+            crossing: Vec::new(),
         }
     }
 

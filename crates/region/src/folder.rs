@@ -1,13 +1,15 @@
 //! A region's folder: made once, locked while it is open.
 
+use crate::ConfigError;
 use crate::witness::{Inbox, Outbox, WitnessedRegion, Witnessing, inbox_folder, outbox_folder};
+use fastness_crossing::{KEYS_FILE as CROSSING_KEYS_FILE, KeysError, Outbox as BundleOutbox, OwnKeys, crossing_outbox};
 use fastness_identity::directory::create_operator;
 use fastness_label::Policy;
 use fastness_ledger::{
     Checkpoint, Entry, Finding, Log, LogError, LogReport, Note, NoteError, Outcome, SigningKeys, WitnessKey,
     check_witnessed, region_keys_name, region_origin, witness_key, write_keys,
 };
-use fastness_operation::Moment;
+use fastness_operation::{Moment, RegionName};
 use fastness_store::disk::{Disk, OsDisk, OverlayDisk};
 use fastness_store::{CheckFinding, CheckReport, CheckSetup, Fault, Gravity, RegionSetup, Store};
 use fastness_vault::{FileSeal, RootKey, RootSeal, VaultError};
@@ -108,6 +110,9 @@ pub enum RegionError {
         /// What was asked for.
         expected: String,
     },
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The root key.
     #[error("the root key of the region in `{path}`: {error}")]
     Root {
@@ -147,6 +152,8 @@ impl RegionFolder {
             "outbox",
             "inbox",
             "witnessed",
+            CROSSING_KEYS_FILE,
+            "peers",
         ];
         let mut names = Vec::new();
         for entry in std::fs::read_dir(path).map_err(disk)? {
@@ -183,6 +190,11 @@ impl RegionFolder {
 
     fn root(&self) -> Result<Option<RootKey>, RegionError> {
         self.seal().load().map_err(|error| RegionError::Root { path: self.path.clone(), error })
+    }
+
+    /// The root key of a region that was made.
+    fn root_made(&self) -> Result<RootKey, RegionError> {
+        self.root()?.ok_or_else(|| RegionError::Incomplete { path: self.path.clone(), missing: ROOT_KEY })
     }
 
     fn store_error(&self, fault: Fault) -> RegionError {
@@ -266,8 +278,7 @@ impl RegionFolder {
     /// # Errors
     /// [`RegionError`] when there is no root key that they come from.
     pub fn signing_keys(&self) -> Result<SigningKeys, RegionError> {
-        let root =
-            self.root()?.ok_or_else(|| RegionError::Incomplete { path: self.path.clone(), missing: ROOT_KEY })?;
+        let root = self.root_made()?;
         fastness_ledger::region_keys(&root).map_err(|error| self.store_error(Fault::Failed(error.to_string())))
     }
 
@@ -276,8 +287,7 @@ impl RegionFolder {
     /// # Errors
     /// [`RegionError`] when there is no root key that it comes from.
     pub fn witness_key(&self, region: &str) -> Result<WitnessKey, RegionError> {
-        let root =
-            self.root()?.ok_or_else(|| RegionError::Incomplete { path: self.path.clone(), missing: ROOT_KEY })?;
+        let root = self.root_made()?;
         witness_key(&root, region).map_err(|error| self.store_error(Fault::Failed(error.to_string())))
     }
 
@@ -289,11 +299,47 @@ impl RegionFolder {
         let failed = |error: NoteError| self.store_error(Fault::Failed(error.to_string()));
         let mut keys = self.signing_keys()?.of_log(&region_keys_name(region)).to_vec();
         keys.push(self.witness_key(region)?.verifier().map_err(failed)?);
-        let (path, text) = (self.path.join(KEYS_FILE), write_keys(&keys));
+        self.publish(KEYS_FILE, &write_keys(&keys))
+    }
+
+    fn publish(&self, name: &str, text: &str) -> Result<(), RegionError> {
+        let path = self.path.join(name);
         if std::fs::read_to_string(&path).is_ok_and(|found| found == text) {
             return Ok(());
         }
         write_private(&path, text.as_bytes()).map_err(|error| RegionError::Disk { path, error })
+    }
+
+    /// The region's own keys for what crosses.
+    ///
+    /// # Errors
+    /// [`RegionError`] when there is no root key that they come from.
+    pub fn crossing_keys(&self, region: &RegionName) -> Result<OwnKeys, RegionError> {
+        let root = self.root_made()?;
+        OwnKeys::of(region, &root).map_err(|error: KeysError| self.store_error(Fault::Failed(error.to_string())))
+    }
+
+    /// Writes the region's public keys for what crosses beside its data, for the regions beside it.
+    ///
+    /// # Errors
+    /// [`RegionError`].
+    pub fn publish_crossing_keys(&self, own: &OwnKeys) -> Result<(), RegionError> {
+        self.publish(CROSSING_KEYS_FILE, &own.peer().to_string())
+    }
+
+    /// Where the region's bundles wait.
+    ///
+    /// # Errors
+    /// [`RegionError`] when there is no root key that the names of its folders come from.
+    pub fn bundle_outbox(&self) -> Result<BundleOutbox, RegionError> {
+        let failed = |error: VaultError| RegionError::Root { path: self.path.clone(), error };
+        BundleOutbox::new(crossing_outbox(&self.path), &self.root_made()?).map_err(failed)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// What the region does about witnesses: shows its own checkpoints, and takes those of the regions below.
@@ -355,8 +401,7 @@ impl RegionFolder {
     /// # Errors
     /// [`RegionError`] when there is no root key to check with.
     pub fn check(&self, policy: &Policy, progress: &mut dyn FnMut(CheckStep)) -> Result<CheckReport, RegionError> {
-        let missing = || RegionError::Incomplete { path: self.path.clone(), missing: ROOT_KEY };
-        let root = self.root()?.ok_or_else(missing)?;
+        let root = self.root_made()?;
         let operator = OperatorKey::load(&self.path);
         let disk: Arc<dyn Disk> = Arc::new(OsDisk::new(&self.path));
         progress(CheckStep::Total(fastness_store::bytes_below(disk.as_ref())));

@@ -111,23 +111,38 @@ impl Drop for LedgerKeeper {
     }
 }
 
-/// What both threads write with.
+/// What the region's own threads write into the ledger at the ceiling with.
 #[derive(Debug, Clone)]
-struct OfRegion {
-    store: Store,
-    environment: Arc<dyn Environment>,
-    runtime: Handle,
+pub(crate) struct OfRegion {
+    pub(crate) store: Store,
+    pub(crate) environment: Arc<dyn Environment>,
+    pub(crate) runtime: Handle,
 }
 
 impl OfRegion {
     /// Records an alarm; whether the ledger has it.
     async fn alarm(&self, alarm: &str) -> bool {
+        self.recorded("Alarm", alarm).await
+    }
+
+    /// The same from a thread that may block.
+    pub(crate) fn raise(&self, alarm: &str) -> bool {
+        self.record("Alarm", alarm)
+    }
+
+    /// Records what the region did; whether the ledger has it. Called from a thread that may block.
+    pub(crate) fn record(&self, operation: &str, made: &str) -> bool {
+        self.runtime.block_on(self.recorded(operation, made))
+    }
+
+    async fn recorded(&self, operation: &str, made: &str) -> bool {
         let label = self.store.labels().ceiling();
-        let entry = Entry::by_the_region(&self.moment(), self.store.policy().banner(label), "Alarm", alarm.to_owned());
+        let banner = self.store.policy().banner(label);
+        let entry = Entry::by_the_region(&self.moment(), banner, operation, made.to_owned());
         match self.store.record(label, entry).await {
             Ok(()) => true,
             Err(fault) => {
-                tracing::warn!(%fault, alarm, "an alarm is not in the ledger yet");
+                tracing::warn!(%fault, operation, made, "what the region did is not in the ledger yet");
                 false
             }
         }

@@ -1,6 +1,7 @@
 //! One region, wired together: folder, keys, store, gate, fronts, listener.
 
 mod config;
+mod crossing;
 mod folder;
 mod keeper;
 mod lifecycle;
@@ -12,6 +13,7 @@ mod tracked;
 mod witness;
 
 pub use config::{ConfigError, ErasureConfig, LedgerConfig, ReadsConfig, RegionConfig, WitnessedConfig};
+pub use crossing::{Crossing, CrossingConfig, Crossings, FilterGuard, GuardConfig, WayConfig, peer_keys_file};
 pub use folder::{CheckStep, Cosigned, KEYS_FILE, OperatorKey, RegionError, RegionFolder, try_lock_patiently};
 pub use keeper::LedgerKeeper;
 pub use lifecycle::LifecycleClock;
@@ -21,6 +23,10 @@ pub use service::{HEALTH_PATH, RegionService};
 pub use witness::{Carrier, Inbox, Outbox, WitnessedRegion, Witnessing, cosigned, inbox_folder, outbox_folder};
 
 // What the program needs of the crates below, so that it depends on this one alone.
+pub use fastness_crossing::{
+    FILES_IN_INBOX_MAX, InboxRoom, KEYS_FILE as CROSSING_KEYS_FILE, Peers, bundle_file_name, carry, crossing_inbox,
+    files, number_of, ready_folder,
+};
 pub use fastness_gate::{Environment, Gate, Reads, SystemEnvironment};
 pub use fastness_identity::signature::sign;
 pub use fastness_label::{Label, Marking, MarkingError, Policy};

@@ -17,6 +17,11 @@ impl Signal {
         self.changed.notify_all();
     }
 
+    /// Whether it is time to end.
+    pub(crate) fn is_stopped(&self) -> bool {
+        *self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Sleeps; whether to go on.
     pub(crate) fn sleep(&self, duration: Duration) -> bool {
         let deadline = Instant::now() + duration;

@@ -38,6 +38,8 @@ pub(crate) const ERASABLE: Rows = TableDefinition::new("erasable");
 pub(crate) const CONTAINED: Rows = TableDefinition::new("contained");
 /// A spill's id → what is kept of it. Made when it is first needed.
 pub(crate) const SPILLS: Rows = TableDefinition::new("spills");
+/// A kind and what it is of, as text → what is kept of crossings. Made when it is first needed.
+pub(crate) const CROSSINGS: Rows = TableDefinition::new("crossings");
 /// The chain that ended with catalog format 2: nothing is appended to it any more. New catalogs lack it.
 pub(crate) const LOG: Numbers = TableDefinition::new("log");
 /// An entry's number → its commitment (32 bytes), its content. Those that were packed are gone from here.
@@ -315,6 +317,11 @@ impl<'t> Turn<'t> {
     /// The spills, as [`Self::contained`].
     pub(crate) fn spills(&self) -> Result<redo::Rows<'t>, Fault> {
         redo::Rows::open(self.transaction, SPILLS, &self.redo)
+    }
+
+    /// What is kept of crossings, as [`Self::contained`].
+    pub(crate) fn crossings(&self) -> Result<redo::Rows<'t>, Fault> {
+        redo::Rows::open(self.transaction, CROSSINGS, &self.redo)
     }
 
     /// Takes erasure keys that were destroyed off the list.

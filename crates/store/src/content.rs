@@ -125,6 +125,39 @@ impl Content {
         Ok(pieces.map(|pieces| Self { pieces, pin }))
     }
 
+    /// Hands out the whole content, piece by piece, on the caller's thread. False when there is no more to have of it: it is
+    /// damaged, or was contained meanwhile.
+    ///
+    /// # Errors
+    /// A failure of the disk, which may not be there the next time.
+    pub fn read(&self, mut take: impl FnMut(&[u8])) -> Result<bool, Fault> {
+        for piece in &self.pieces {
+            match piece {
+                Open::Small(bytes) => take(bytes),
+                Open::Skipped(_) => return Err(Fault::mismatch()),
+                Open::Large(piece) => {
+                    if piece.partition.pins.is_cut(&piece.id) {
+                        return Ok(false);
+                    }
+                    let (reader, mut from) = (piece.reader()?, 0);
+                    while from < piece.size {
+                        let count = STEP_LEN.min(piece.size - from);
+                        let length = usize::try_from(count).map_err(|error| Fault::failed("reading a value", error))?;
+                        // No buffer is used twice: what one step left in it would be read as the next one's.
+                        let mut out = zeroize::Zeroizing::new(Vec::new());
+                        match reader.read(from, &mut out, length) {
+                            Ok(()) => take(&out),
+                            Err(error) if error.kind() == std::io::ErrorKind::InvalidData => return Ok(false),
+                            Err(error) => return Err(Fault::failed("reading a value", error)),
+                        }
+                        from += count;
+                    }
+                }
+            }
+        }
+        Ok(true)
+    }
+
     /// The bytes from `offset`, `length` of them, as a stream that reads one step ahead. A damaged file ends it with
     /// a fault.
     #[must_use]

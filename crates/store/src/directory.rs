@@ -169,6 +169,22 @@ impl Store {
         Ok(read(&Snapshot(self.partition(floor)?.read()?))?)
     }
 
+    /// Reads the directory for a partition's housekeeping: its view holds the floor, too.
+    ///
+    /// # Errors
+    /// What `read` refuses, or a failure.
+    pub fn directory_of<T>(
+        &self,
+        chore: &fastness_decide::Chore,
+        read: impl FnOnce(&dyn Directory) -> Result<T, DirectoryError>,
+    ) -> Result<T, Fault> {
+        let floor = self.labels().floor();
+        if !chore.view().labels().contains(&floor) {
+            return Err(Fault::mismatch());
+        }
+        Ok(read(&Snapshot(self.partition(floor)?.read()?))?)
+    }
+
     /// Changes the directory, from a session at the floor.
     ///
     /// # Errors

@@ -130,7 +130,7 @@ pub(crate) struct NewObject {
 }
 
 /// The id of a version: its sequence, which finds it, and 64 random bits.
-fn version_id(sequence: u64, rng: &mut StdRng) -> String {
+pub(crate) fn version_id(sequence: u64, rng: &mut StdRng) -> String {
     format!("{sequence:016x}{:016x}", rng.random::<u64>())
 }
 

@@ -297,8 +297,7 @@ impl Partition {
         }
         let deadline = Instant::now() + ENQUEUE_TIME_MAX;
         loop {
-            let noted;
-            let announce = {
+            let (noted, announce) = {
                 // The queue's lock is held: nothing is noted once the writer has been told to end.
                 let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
                 if queue.is_none() {
@@ -311,8 +310,7 @@ impl Partition {
                     // Copied, so that its memory is freed by who made it.
                     notes.entries.push(&entry)?;
                 }
-                noted = has_room;
-                !std::mem::replace(&mut notes.announced, true)
+                (has_room, !std::mem::replace(&mut notes.announced, true))
             };
             if announce {
                 self.enqueue(Job::Noted).await?;

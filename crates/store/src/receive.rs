@@ -100,6 +100,11 @@ fn new_key() -> Result<ValueKey, Fault> {
 }
 
 impl Received {
+    /// What was sealed at once.
+    pub(crate) const fn sealed(size: u64, md5: [u8; 16], draft: Option<Draft>) -> Self {
+        Self { size, md5, checksum: None, customer: None, draft }
+    }
+
     pub(crate) const fn take(&mut self) -> Option<Draft> {
         self.draft.take()
     }

@@ -276,7 +276,7 @@ impl State {
     /// read as they are.
     pub(crate) const FORMAT: u32 = 4;
 
-    /// Whether this program reads a catalog of a format. No version of the program ever wrote format 3.
+    /// Whether this program reads a catalog of a format. Format 3 was in no release.
     pub(crate) const fn reads(format: u32) -> bool {
         matches!(format, 1 | 2 | Self::FORMAT)
     }

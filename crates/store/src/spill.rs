@@ -11,11 +11,14 @@ use crate::erase::{Pace, destroy};
 use crate::fault::no_such_key;
 use crate::objects::drop_pieces;
 use crate::records::{BucketRecord, Place, VersionRecord, decode, encode};
+use crate::view::Slice;
 use crate::{Erased, Fault, Record, Store, keys};
 use aws_lc_rs::digest::{SHA256, digest};
 use fastness_decide::{Bucket, Permit};
 use fastness_label::Label;
-use fastness_operation::{AccountNumber, BucketName, Code, Moment, ObjectKey, Operation, SpillId, VersionId};
+use fastness_operation::{
+    AccountNumber, BucketName, Code, CrossingAct, Moment, ObjectKey, Operation, SpillId, VersionId,
+};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use redb::ReadableTable;
@@ -161,7 +164,7 @@ fn no_such_spill() -> Fault {
     Fault::refused(Code::NoSuchEntity, "there is no such spill of your account at this label")
 }
 
-fn contained_row(spill: &str, number: u64) -> Vec<u8> {
+pub(crate) fn contained_row(spill: &str, number: u64) -> Vec<u8> {
     let mut row = spill.as_bytes().to_vec();
     row.extend_from_slice(&number.to_be_bytes());
     row
@@ -251,7 +254,7 @@ fn spill_of(turn: &mut Turn<'_>, bucket: &Bucket, key: &ObjectKey) -> Result<Opt
     Ok(None)
 }
 
-fn write(turn: &Turn<'_>, spill: &Spill) -> Result<(), Fault> {
+pub(crate) fn write(turn: &Turn<'_>, spill: &Spill) -> Result<(), Fault> {
     turn.spills()?.insert(spill.id.as_bytes(), encode(spill)?.as_slice())?;
     Ok(())
 }
@@ -462,56 +465,46 @@ impl Store {
         Err(Fault::refused(Code::NoSuchEntity, "there is no such spill of your account"))
     }
 
-    /// Whether a version lies in a partition of the view, and whether it is contained there.
+    /// Whether versions lie in a partition of the view, and whether they are contained there: of each, in order.
     ///
     /// # Errors
     /// A failure.
-    pub fn whereabouts(&self, permit: &Permit, label: Label, name: &CopyName) -> Result<Whereabouts, Fault> {
-        let (Operation::ReportSpill { .. }, Some(account)) = (permit.operation(), permit.view().account()) else {
-            return Err(Fault::mismatch());
-        };
+    pub fn whereabouts(&self, permit: &Permit, label: Label, names: &[CopyName]) -> Result<Vec<Whereabouts>, Fault> {
+        let account = traced_for(permit)?;
         let snapshot = self.snapshot(permit.view())?;
         let slice = snapshot.slices.iter().find(|slice| slice.partition.label == label).ok_or_else(Fault::mismatch)?;
+        let mut found: Vec<Option<Whereabouts>> = vec![None; names.len()];
         if let Some(rows) = slice.reading.rows_if_made(SPILLS)? {
             for row in rows.iter()? {
                 let spill: Spill = decode(row?.1.value())?;
-                let is = |version: &SpilledVersion| {
-                    let same = version.bucket == name.bucket.as_str() && version.key == name.key.as_str();
-                    same && match (&name.version, &name.etag) {
-                        (Some(id), _) => version.version == id.as_str(),
-                        (None, Some(etag)) => version.etag == *etag,
-                        (None, None) => false,
-                    }
-                };
-                if spill.account == account && spill.versions.iter().any(is) {
-                    let erased = spill.erased.is_some();
-                    return Ok(if erased { Whereabouts::Erased(spill.id) } else { Whereabouts::Contained(spill.id) });
+                if spill.account != account {
+                    continue;
+                }
+                for (name, found) in names.iter().zip(&mut found).filter(|(_, found)| found.is_none()) {
+                    *found =
+                        spill.versions.iter().any(|version| name.means(version)).then(|| Whereabouts::held(&spill));
                 }
             }
         }
-        let bucket = keys::bucket(account, name.bucket.as_str());
-        let Some(guard) = slice.reading.rows(crate::catalog::BUCKETS)?.get(bucket.as_slice())? else {
-            return Ok(Whereabouts::Gone);
+        let seek = |(name, found): (&CopyName, Option<Whereabouts>)| match found {
+            Some(found) => Ok(found),
+            None if is_version(slice, account, name)? => Ok(Whereabouts::Readable),
+            None => Ok(Whereabouts::Gone),
         };
-        let own: BucketRecord = decode(guard.value())?;
-        let rows = slice.reading.rows(crate::catalog::VERSIONS)?;
-        let prefix = keys::object(own.id, name.key.as_str());
-        for row in rows.range::<&[u8]>(prefix.as_slice()..)? {
-            let (key, value) = row?;
-            if !key.value().starts_with(&prefix) {
-                break;
-            }
-            let record: VersionRecord = decode(value.value())?;
-            let same = match (&name.version, &name.etag, &record.object) {
-                (Some(id), _, _) => id.as_str() == record.id || (id.is_null() && record.null),
-                (None, Some(etag), Some(object)) => object.etag == *etag,
-                _ => false,
-            };
-            if same {
-                return Ok(Whereabouts::Readable);
-            }
-        }
-        Ok(Whereabouts::Gone)
+        names.iter().zip(found).map(seek).collect()
+    }
+
+    /// What became of what is in a spill of a partition of the view; nothing when there is no such spill of the account.
+    ///
+    /// # Errors
+    /// A failure.
+    pub fn held(&self, permit: &Permit, label: Label, spill: &str) -> Result<Option<Whereabouts>, Fault> {
+        let account = traced_for(permit)?;
+        let snapshot = self.snapshot(permit.view())?;
+        let slice = snapshot.slices.iter().find(|slice| slice.partition.label == label).ok_or_else(Fault::mismatch)?;
+        let Some(rows) = slice.reading.rows_if_made(SPILLS)? else { return Ok(None) };
+        let found = rows.get(spill.as_bytes())?.map(|guard| decode::<Spill>(guard.value())).transpose()?;
+        Ok(found.filter(|spill| spill.account == account).map(|spill| Whereabouts::held(&spill)))
     }
 
     /// Versions of the caller's account in the view with the size and ETag of one that is given: perhaps the same data.
@@ -566,6 +559,59 @@ impl Store {
             }
         }
         Ok((found, None))
+    }
+}
+
+/// The account of whoever traces data: for a report on a spill, or for what arrived in a bundle.
+fn traced_for(permit: &Permit) -> Result<AccountNumber, Fault> {
+    let is_trace = match permit.operation() {
+        Operation::ReportSpill { .. } => true,
+        Operation::Crossing(act) => matches!(act.as_ref(), CrossingAct::FindArrival { .. }),
+        _ => false,
+    };
+    permit.view().account().filter(|_| is_trace).ok_or_else(Fault::mismatch)
+}
+
+/// Whether a version is among those that sessions read.
+fn is_version(slice: &Slice, account: AccountNumber, name: &CopyName) -> Result<bool, Fault> {
+    let bucket = keys::bucket(account, name.bucket.as_str());
+    let Some(guard) = slice.reading.rows(crate::catalog::BUCKETS)?.get(bucket.as_slice())? else { return Ok(false) };
+    let own: BucketRecord = decode(guard.value())?;
+    let rows = slice.reading.rows(crate::catalog::VERSIONS)?;
+    let prefix = keys::object(own.id, name.key.as_str());
+    for row in rows.range::<&[u8]>(prefix.as_slice()..)? {
+        let (key, value) = row?;
+        if !key.value().starts_with(&prefix) {
+            break;
+        }
+        let record: VersionRecord = decode(value.value())?;
+        let same = match (&name.version, &name.etag, &record.object) {
+            (Some(id), _, _) => id.as_str() == record.id || (id.is_null() && record.null),
+            (None, Some(etag), Some(object)) => object.etag == *etag,
+            _ => false,
+        };
+        if same {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+impl CopyName {
+    /// Whether it names a spilled version.
+    fn means(&self, version: &SpilledVersion) -> bool {
+        let same = version.bucket == self.bucket.as_str() && version.key == self.key.as_str();
+        same && match (&self.version, &self.etag) {
+            (Some(id), _) => version.version == id.as_str(),
+            (None, Some(etag)) => version.etag == *etag,
+            (None, None) => false,
+        }
+    }
+}
+
+impl Whereabouts {
+    fn held(spill: &Spill) -> Self {
+        if spill.erased.is_some() { Self::Erased(spill.id.clone()) } else { Self::Contained(spill.id.clone()) }
     }
 }
 

@@ -219,7 +219,14 @@ fn resource(partition: &str, entry: &Entry, kind: Kind, name: &str) -> Value {
     let arn = match kind {
         Kind::Bucket | Kind::Object => Some(format!("arn:{partition}:s3:::{name}")),
         Kind::User => Some(format!("arn:{partition}:iam::{account}:user/{name}")),
-        Kind::AccessKey | Kind::Account | Kind::Label | Kind::Spill => None,
+        Kind::AccessKey
+        | Kind::Account
+        | Kind::Label
+        | Kind::Spill
+        | Kind::Mapping
+        | Kind::Lift
+        | Kind::Release
+        | Kind::Bundle => None,
     };
     put(&mut resource, "type", Some(kind.type_name()));
     put(&mut resource, "ARN", arn.as_deref());

@@ -191,6 +191,11 @@ impl ValueKey {
         Secret::random().map(Self)
     }
 
+    /// A key that was agreed on.
+    pub(crate) fn of(secret: Secret) -> Self {
+        Self(secret)
+    }
+
     /// The key of a value that is sealed under a caller's key, too: made of both, so that neither opens it alone. What
     /// is wrapped stays this one, and is wrapped anew without the caller.
     ///

@@ -9,6 +9,9 @@
 //!        └ value key       one for each value
 //! ```
 //!
+//! Beside the chain, a region has a key for what other regions seal for it: [`RegionOpener`], whose public half is a
+//! [`RegionSealer`].
+//!
 //! Whoever holds the files and not the root key learns sizes and counts, and nothing else. Every open
 //! checks an authentication tag; what fails it is refused and never returned. What this crate cannot
 //! see is an old, genuine file put back in place of a newer one: the ledger's checkpoints are for that.
@@ -21,6 +24,7 @@ mod frames;
 mod keys;
 mod pages;
 mod root;
+mod sealing;
 
 pub use cipher::{NONCE_LEN, TAG_LEN, random_bytes};
 pub use error::VaultError;
@@ -28,6 +32,7 @@ pub use frames::{FRAME_LEN, FrameCipher, FramePlace, SEALED_FRAME_LEN};
 pub use keys::{ErasureKey, PartitionKey, RootKey, ValueKey, WRAPPED_KEY_LEN, customer_digest};
 pub use pages::{PAGE_OVERHEAD, PageCipher};
 pub use root::{FileSeal, RootSeal};
+pub use sealing::{ENCAPSULATED_LEN, RegionOpener, RegionSealer, SEALER_ID_LEN, SEALER_LEN};
 
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ use crate::process::{command, stage};
 use crate::tree::{self, cargo};
 
 /// What these measurements have in common.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct Common {
     /// One short run, to see that it works; what it writes goes to target/measurements
     #[arg(long)]
@@ -60,9 +60,15 @@ pub struct Record<T> {
 impl Ground {
     /// Builds, takes the folder, looks at the machine.
     pub fn prepare(common: &Common) -> Result<Self> {
+        Self::prepare_with(common, &[])
+    }
+
+    /// The same, and builds the programs of these packages, too.
+    pub fn prepare_with(common: &Common, packages: &[&str]) -> Result<Self> {
         let root = tree::root()?;
         let target = tree::metadata(&root)?.target_directory;
         let mut build = vec!["build", "-p", "fastness", "-p", "fastness-bench"];
+        build.extend(packages.iter().flat_map(|package| ["-p", package]));
         if !common.debug_build {
             build.push("--release");
         }

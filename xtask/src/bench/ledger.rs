@@ -1,5 +1,5 @@
 //! `cargo xtask bench ledger`: the ledger by itself (appending, packing, checking, what it takes on the disk), and what it
-//! costs S3: the same rows with a program that records and with one built to record nothing, in turns.
+//! costs S3: the same rows with a program that records and with one built to record nothing, side by side, in short turns.
 
 use std::path::{Path, PathBuf};
 
@@ -7,9 +7,9 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::figures::{Spread, number, verdict};
+use super::figures::{Spread, median, number, verdict};
 use super::ground::{Common, Ground, timed};
-use super::up::{Up, report};
+use super::up::{Region, Session, Up, report, settled};
 use crate::process::{command, output, stage};
 use crate::tree::cargo;
 
@@ -28,11 +28,11 @@ pub struct Options {
     /// Entries in the ledger that is checked
     #[arg(long, default_value_t = 10_000_000)]
     verify: u64,
-    /// Runs of each row of S3, of which the table shows the medians
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=21))]
+    /// Pairs of runs of each row of S3, of which the table shows the medians
+    #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u32).range(1..=101))]
     runs: u32,
-    /// Length of each row
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=300))]
+    /// Length of each run
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=300))]
     seconds: u32,
     #[command(flatten)]
     common: Common,
@@ -56,6 +56,8 @@ struct Sample {
     recorded: bool,
     run: u32,
     requests_per_second: f64,
+    /// Processor time that the region took afterwards, for what the run left to be done.
+    left_processor_seconds: f64,
     result: Value,
 }
 
@@ -81,27 +83,23 @@ pub fn run(options: &Options) -> Result<()> {
     let ground = Ground::prepare(&options.common)?;
     let silent = build(&ground, options.common.debug_build)?;
     let alone = by_itself(&ground, options.common.debug_build, append, verify)?;
+    let sides = [
+        Side::start(&ground, true, &ground.program, options.common.port_base)?,
+        Side::start(&ground, false, &silent, options.common.port_base + PORTS)?,
+    ];
     let mut samples = Vec::new();
-    for run in 1..=runs {
-        // Each goes first in every other run: what the machine does meanwhile favours neither.
-        for recorded in [run % 2 == 1, run % 2 == 0] {
-            let program = if recorded { ground.program.clone() } else { silent.clone() };
-            let data = ground.data().join(format!("s3-{run}-{recorded}"));
-            let up = Up::start(&program, &data, options.common.port_base)?;
-            let session = up.session("secret-analyst")?;
-            for (row, op, keys) in ROWS {
-                let mut load = session.load(&ground.generator, "bench");
-                load.args(["--op", op, "--size", "4K", "--clients", "64", "--keys", keys, "--folder", op]);
-                timed(&mut load, seconds, 1.0);
-                let result = report(&load.output().context("the load generator does not start")?)?;
-                let requests_per_second = number(&result, "requests_per_second").unwrap_or_default();
-                let how = if recorded { "recorded" } else { "not recorded" };
-                eprintln!("run {run}  {how:<12}  {row:<10} {requests_per_second:>9.0}/s");
-                samples.push(Sample { row, recorded, run, requests_per_second, result });
+    // A row is done before the next begins, so that none pays for what another did.
+    for (name, op, keys) in ROWS {
+        for run in 1..=runs {
+            // Each goes first in every other run: what the machine does meanwhile favours neither.
+            let [one, other] = &sides;
+            for side in if run % 2 == 1 { [one, other] } else { [other, one] } {
+                samples.push(side.sample(&ground, Row { name, op, keys }, run, seconds)?);
             }
-            up.stop()?;
-            std::fs::remove_dir_all(&data)?;
         }
+    }
+    for side in sides {
+        side.up.stop()?;
     }
     let command = match quick {
         true => "cargo xtask bench ledger --quick".to_owned(),
@@ -111,6 +109,48 @@ pub fn run(options: &Options) -> Result<()> {
         ),
     };
     ground.write("ledger", command, Measured { alone, samples }, page)
+}
+
+/// Ports that one `up` takes.
+const PORTS: u16 = 10;
+
+/// A row to measure.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    name: &'static str,
+    op: &'static str,
+    keys: &'static str,
+}
+
+/// One of the two programs that are compared, at work.
+struct Side {
+    recorded: bool,
+    up: Up,
+    session: Session,
+    region: u32,
+}
+
+impl Side {
+    fn start(ground: &Ground, recorded: bool, program: &Path, port_base: u16) -> Result<Self> {
+        let up = Up::start(program, &ground.data().join(format!("s3-{recorded}")), port_base)?;
+        let (session, region) = (up.session("secret-analyst")?, up.region(Region::Secret)?);
+        Ok(Self { recorded, up, session, region })
+    }
+
+    fn sample(&self, ground: &Ground, row: Row, run: u32, seconds: f64) -> Result<Sample> {
+        let mut load = self.session.load(&ground.generator, "bench");
+        load.args(["--op", row.op, "--size", "4K", "--clients", "64", "--keys", row.keys, "--folder", row.op]);
+        timed(&mut load, seconds, 1.0);
+        let result = report(&load.output().context("the load generator does not start")?)?;
+        let left_processor_seconds = settled(self.region)?;
+        let requests_per_second = number(&result, "requests_per_second").unwrap_or_default();
+        let (name, recorded) = (row.name, self.recorded);
+        let how = if recorded { "recorded" } else { "not recorded" };
+        eprintln!(
+            "run {run:>3}  {how:<12}  {name:<10} {requests_per_second:>9.0}/s  left {left_processor_seconds:.2} s"
+        );
+        Ok(Sample { row: name, recorded, run, requests_per_second, left_processor_seconds, result })
+    }
 }
 
 /// Builds the program that records nothing: for this measurement alone, in a folder of its own.
@@ -173,27 +213,49 @@ fn page(measured: &Measured) -> String {
     }
     text.push_str(&format!(
         "\nWhat it costs S3: 64 clients, requests a second, medians (least to most), against a program that was built to record nothing \
-         (`--features unrecorded`, for this measurement alone). At most {:.0} % may be lost.\n\n\
-         | row | runs | recorded | not recorded | loss | |\n|---|---:|---:|---:|---:|---|\n",
+         (`--features unrecorded`, for this measurement alone). Both run, and are asked in turns, the one first and then the other; each rests \
+         before the other's turn. The loss is the median of the pairs' losses (half of the pairs lie within the reach in brackets). At most {:.0} % \
+         may be lost. `left` is the processor time that a region takes for what a run left to be done: packing, signing, the catalog.\n\n\
+         | row | pairs | recorded | not recorded | loss | left, recorded | left, not recorded | |\n\
+         |---|---:|---:|---:|---:|---:|---:|---|\n",
         LOSS_MAX * 100.0
     ));
     for (row, ..) in ROWS {
-        let of = |recorded: bool| {
-            let own = measured.samples.iter().filter(|sample| sample.row == row && sample.recorded == recorded);
-            own.map(|sample| sample.requests_per_second).collect::<Vec<f64>>()
+        let of = |recorded: bool, what: fn(&Sample) -> f64| {
+            let own = measured.samples.iter().filter(move |sample| sample.row == row && sample.recorded == recorded);
+            own.map(what).collect::<Vec<f64>>()
         };
-        let (Some(with), Some(without)) = (Spread::of(&of(true)), Spread::of(&of(false))) else { continue };
-        let loss = loss(&with, &without);
-        let (runs, kept) = (of(true).len(), verdict(loss <= LOSS_MAX));
-        let (with, without) = (with.text(0), without.text(0));
-        text.push_str(&format!("| {row} | {runs} | {with} | {without} | {:.1} % | {kept} |\n", loss * 100.0));
+        let rate = |sample: &Sample| sample.requests_per_second;
+        let left = |recorded: bool| {
+            let of = of(recorded, |sample| sample.left_processor_seconds);
+            median(of).map_or_else(String::new, |seconds| format!("{seconds:.2} s"))
+        };
+        let (Some(with), Some(without)) = (Spread::of(&of(true, rate)), Spread::of(&of(false, rate))) else { continue };
+        let mut losses = losses(measured, row);
+        losses.sort_by(f64::total_cmp);
+        let (Some(loss), count) = (median(losses.clone()), losses.len()) else { continue };
+        let quarter = |at: usize| losses.get(at).copied().unwrap_or(loss) * 100.0;
+        let (low, high) = (quarter(count / 4), quarter(count - 1 - count / 4));
+        let (loss, kept) = (loss * 100.0, verdict(loss <= LOSS_MAX));
+        text.push_str(&format!(
+            "| {row} | {count} | {} | {} | {loss:.1} % ({low:.1} to {high:.1}) | {} | {} | {kept} |\n",
+            with.text(0),
+            without.text(0),
+            left(true),
+            left(false)
+        ));
     }
     text
 }
 
-/// What is lost of the median.
-fn loss(with: &Spread, without: &Spread) -> f64 {
-    1.0 - with.median / without.median.max(f64::MIN_POSITIVE)
+/// What is lost of a row, in each pair of runs.
+fn losses(measured: &Measured, row: &str) -> Vec<f64> {
+    let of = |recorded: bool| measured.samples.iter().filter(move |one| one.row == row && one.recorded == recorded);
+    let pair = |with: &Sample| {
+        let without = of(false).find(|without| without.run == with.run)?;
+        Some(1.0 - with.requests_per_second / without.requests_per_second.max(f64::MIN_POSITIVE))
+    };
+    of(true).filter_map(pair).collect()
 }
 
 #[cfg(test)]
@@ -207,6 +269,7 @@ mod tests {
             recorded,
             run: 1,
             requests_per_second,
+            left_processor_seconds: 0.5,
             result: Value::Null,
         };
         let alone: Alone =
@@ -216,8 +279,8 @@ mod tests {
         let samples = vec![sample(true, 950.0), sample(false, 1_000.0)];
         let text = page(&Measured { alone: vec![alone, disk], samples });
         assert!(text.contains("| verify | 10 | 2.0 | 5 |\n") && text.contains("200 bytes an entry"), "{text}");
-        assert!(text.contains("| 5.0 % | kept |\n"), "{text}");
+        assert!(text.contains("| 5.0 % (5.0 to 5.0) | 0.50 s | 0.50 s | kept |\n"), "{text}");
         let text = page(&Measured { alone: Vec::new(), samples: vec![sample(true, 800.0), sample(false, 1_000.0)] });
-        assert!(text.contains("| 20.0 % | **missed** |\n"), "{text}");
+        assert!(text.contains("| 20.0 % (20.0 to 20.0) | 0.50 s | 0.50 s | **missed** |\n"), "{text}");
     }
 }

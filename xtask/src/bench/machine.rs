@@ -158,18 +158,59 @@ impl Resident {
 
 /// Processor time that a process has taken, all of its threads together, in seconds.
 pub fn processor_seconds(process: u32) -> Result<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).context("the process is gone")?;
-    let ticks = ticks(&stat).with_context(|| format!("`/proc/{process}/stat` is not as expected"))?;
-    let per_second: f64 = output(Command::new("getconf").arg("CLK_TCK"))?.trim().parse()?;
-    Ok(ticks as f64 / per_second)
+    Ok(Spent::of(process)?.seconds)
 }
 
-/// `utime` and `stime` of proc_pid_stat(5), fields 14 and 15. The name, field 2, is in brackets and may hold anything.
-fn ticks(stat: &str) -> Option<u64> {
+/// Processor time of a process, and of those that it started and that have ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spent {
+    /// Its own, all threads together, in seconds.
+    pub seconds: f64,
+    /// That of its processes that it waited for, with theirs, in seconds.
+    pub reaped_seconds: f64,
+}
+
+impl Spent {
+    /// Measures a process.
+    pub fn of(process: u32) -> Result<Self> {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).context("the process is gone")?;
+        let [own, reaped] = ticks(&stat).with_context(|| format!("`/proc/{process}/stat` is not as expected"))?;
+        let per_second: f64 = output(Command::new("getconf").arg("CLK_TCK"))?.trim().parse()?;
+        Ok(Self { seconds: own as f64 / per_second, reaped_seconds: reaped as f64 / per_second })
+    }
+}
+
+/// `utime` with `stime`, and `cutime` with `cstime` of proc_pid_stat(5), fields 14 to 17. The name, field 2, is in brackets
+/// and may hold anything.
+fn ticks(stat: &str) -> Option<[u64; 2]> {
     let (_, rest) = stat.rsplit_once(") ")?;
     let mut fields = rest.split(' ').skip(11);
     let mut next = || fields.next()?.parse::<u64>().ok();
-    Some(next()? + next()?)
+    Some([next()? + next()?, next()? + next()?])
+}
+
+/// One process among those of another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Family {
+    /// Its number.
+    pub process: u32,
+    /// Who started it.
+    pub parent: u32,
+    /// Its command line.
+    pub command: String,
+}
+
+impl Family {
+    /// A process's descendants, and itself.
+    pub fn of(process: u32) -> Vec<Self> {
+        let one = |process: u32| {
+            let read = |name: &str| std::fs::read(format!("/proc/{process}/{name}")).unwrap_or_default();
+            let status = String::from_utf8_lossy(&read("status")).into_owned();
+            let parent = field(&status, "PPid").and_then(|text| text.parse().ok()).unwrap_or_default();
+            Self { process, parent, command: String::from_utf8_lossy(&read("cmdline")).replace('\0', " ") }
+        };
+        family(process).into_iter().map(one).collect()
+    }
 }
 
 /// A process and its descendants.
@@ -259,13 +300,14 @@ mod tests {
         let resident = Resident::of(std::process::id()).unwrap();
         assert!(resident.bytes > 100_000 && resident.peak_bytes >= resident.bytes);
         assert!(processor_seconds(std::process::id()).unwrap() >= 0.0);
-        assert!(family(std::process::id()).contains(&std::process::id()));
+        let own = Family::of(std::process::id());
+        assert!(own.iter().any(|one| one.process == std::process::id() && one.parent > 0 && !one.command.is_empty()));
     }
 
     #[test]
     fn processor_time_is_found_behind_any_name() {
         let stat = "7 (a) S (b c) S 1 7 7 0 -1 4194304 100 0 0 0 41 59 0 0 20 0 1 0 5 0 0";
-        assert_eq!(ticks(stat), Some(100));
+        assert_eq!(ticks(stat), Some([100, 0]));
         assert_eq!(ticks("7 (a) S 1 2"), None);
     }
 

@@ -1,8 +1,11 @@
 //! `cargo xtask bench s3`: the same rows against Fastness and SeaweedFS, in turns, on this machine; a table comes out.
 //! The other measurements have a file each.
 
+pub mod cross;
+pub mod diode;
 mod figures;
 mod ground;
+pub mod guard;
 pub mod labels;
 pub mod ledger;
 pub mod machine;

@@ -12,16 +12,20 @@ use anyhow::{Context, Result, anyhow, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::machine::family;
+use super::machine::{family, processor_seconds};
 use crate::process::{Background, Ending, bound_to_us};
 
 /// How long a server may take to start.
 pub const START_SECONDS_MAX: u64 = 90;
 const STOP_SECONDS_MAX: u64 = 60;
+/// How long a region may be at what a run left to be done, in seconds.
+const SETTLE_SECONDS_MAX: u64 = 60;
 
 /// A region that `up` starts, as far as it is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Region {
+    /// Up to CUI.
+    Unclass,
     /// Up to SECRET.
     Secret,
     /// Up to TOP SECRET.
@@ -32,6 +36,7 @@ impl Region {
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
+            Region::Unclass => "us-gov-west-1",
             Region::Secret => "us-isob-east-1",
             Region::TopSecret => "us-iso-east-1",
         }
@@ -39,13 +44,18 @@ impl Region {
 
     fn port(self, port_base: u16) -> u16 {
         match self {
+            Region::Unclass => port_base + 1,
             Region::Secret => port_base + 2,
             Region::TopSecret => port_base + 3,
         }
     }
 
     fn of_profile(profile: &str) -> Self {
-        if profile.starts_with("topsecret") { Region::TopSecret } else { Region::Secret }
+        match profile.split('-').next() {
+            Some("unclass") => Region::Unclass,
+            Some("topsecret") => Region::TopSecret,
+            _ => Region::Secret,
+        }
     }
 }
 
@@ -78,10 +88,15 @@ pub struct Session {
 impl Up {
     /// Starts `up` on a folder, and waits until it is ready.
     pub fn start(program: &Path, data: &Path, port_base: u16) -> Result<Self> {
+        Self::start_with(program, data, port_base, &[])
+    }
+
+    /// The same, with further arguments.
+    pub fn start_with(program: &Path, data: &Path, port_base: u16, arguments: &[&str]) -> Result<Self> {
         ports_are_free(port_base + 1..=port_base + 3)?;
         let log = data.with_extension("log");
         let mut up = bound_to_us(program, Ending::Gentle);
-        up.arg("up").arg("--data").arg(data).arg("--port-base").arg(port_base.to_string());
+        up.arg("up").arg("--data").arg(data).arg("--port-base").arg(port_base.to_string()).args(arguments);
         // A program that was built without records does not run by mistake; any other does not ask.
         up.env("FASTNESS_UNRECORDED", "1");
         let begin = Instant::now();
@@ -120,7 +135,9 @@ impl Up {
     pub fn region(&self, region: Region) -> Result<u32> {
         let names = |id: &u32| {
             let line = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
-            String::from_utf8_lossy(&line).contains(region.name())
+            let line = String::from_utf8_lossy(&line);
+            // A diode's folders have the names of regions, too.
+            line.split('\0').any(|word| word == "serve") && line.contains(region.name())
         };
         family(self.process.id())
             .into_iter()
@@ -163,6 +180,23 @@ impl Session {
         load.env("AWS_ACCESS_KEY_ID", &self.access_key).env("AWS_SECRET_ACCESS_KEY", &self.secret_key);
         load.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         load
+    }
+}
+
+/// Waits until a region is at rest, so that what one run left to be done slows neither program's next. Returns the
+/// processor time that it took, in seconds.
+pub fn settled(region: u32) -> Result<f64> {
+    let (begin, before) = (Instant::now(), processor_seconds(region)?);
+    let mut last = before;
+    loop {
+        std::thread::sleep(Duration::from_millis(250));
+        let now = processor_seconds(region)?;
+        // At rest, a region takes less than 1 in 25.
+        if now - last <= 0.01 {
+            return Ok(now - before);
+        }
+        ensure!(begin.elapsed().as_secs() < SETTLE_SECONDS_MAX, "the region does not come to rest");
+        last = now;
     }
 }
 

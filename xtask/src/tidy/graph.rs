@@ -9,7 +9,7 @@ use super::{Findings, House};
 use crate::tree::Metadata;
 
 /// The order of the house: a crate may depend only on those before it.
-const HOUSE: [&str; 13] = [
+const HOUSE: [&str; 18] = [
     "label",
     "operation",
     "identity",
@@ -17,10 +17,15 @@ const HOUSE: [&str; 13] = [
     "vault",
     "store",
     "ledger",
+    "crossing",
+    "guard",
     "gate",
     "s3",
     "iam",
     "trail",
+    "diode",
+    "diode-send",
+    "diode-receive",
     "region",
     "fastness",
 ];

@@ -1,5 +1,6 @@
 //! `cargo xtask tidy`: the rules of the house that no compiler checks, each with its reason.
 
+mod callers;
 mod code;
 mod graph;
 mod papers;
@@ -41,6 +42,7 @@ pub fn run(options: &Options) -> Result<()> {
     let mut findings = Findings::new();
     graph::check(&house, &mut findings);
     style::check(&house, &mut findings);
+    callers::check(&house, &mut findings);
     papers::check(&house, &mut findings)?;
     for finding in &findings {
         println!("{finding}");

@@ -121,6 +121,7 @@ fn is_proof(name: &str, files: &[File]) -> bool {
             "bench labels",
             "bench ledger",
             "bench md5",
+            "bench guard",
         ]
         .iter()
         .any(|known| chore == *known || chore.starts_with(&format!("{known} ")));

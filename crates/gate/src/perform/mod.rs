@@ -84,6 +84,7 @@ impl Gate {
             O::ContainSpill { .. } => self.contain_spill(session, permit, draft).await,
             O::ReportSpill { .. } => self.report_spill(permit, draft).await,
             O::EraseSpill { .. } => self.erase_spill(session, permit, draft).await,
+            O::Crossing(_) => self.perform_crossing(session, permit, draft).await,
             O::LookupEvents { .. } => self.lookup_events(permit).await,
             O::DiscloseEvents { .. } => self.disclose_events(permit).await,
             _ => self.perform_directory(session, permit, draft).await,

@@ -1,6 +1,9 @@
 use crate::call::{Call, Malformed, Page};
 use crate::parse;
-use fastness_operation::{AccessKeyId, AccountName, Operation as O, UserName};
+use fastness_operation::{
+    AccessKeyId, AccountName, CROSSING_OBJECT_LEN_MAX, CrossingAct, CrossingWay, MappingName, Operation as O,
+    ReleaseSource, UserName,
+};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use proptest::prelude::*;
@@ -186,6 +189,134 @@ fn fastness_reads_json() {
     check("Fastness.CreateKey", r#" {"label":"SECRET//NOFORN"} "#, O::CreateKeyAt { marking: marking() });
     check("Fastness.AllowLabel", r#"{"label":"SECRET//NOFORN"}"#, O::AllowLabel { marking: marking() });
     check("Fastness.ListLabels", "{}", O::ListLabels);
+}
+
+/// A half of a mapping, in which one member may be another.
+fn half_of_a_mapping(change: &[(&str, serde_json::Value)]) -> String {
+    let mut half = serde_json::json!({
+        "name": "plans", "way": "lift", "highest": "SECRET", "types": ["text/plain"],
+        "bytes_per_day": 10, "objects_per_day": 2,
+        "send": { "bucket": "plans", "to": "us-isob-east-1", "to_account": "123456789012", "to_bucket": "plans" },
+    });
+    for (name, value) in change {
+        half.as_object_mut().unwrap().insert((*name).to_owned(), value.clone());
+    }
+    half.to_string()
+}
+
+#[test]
+fn a_mapping_is_read_with_what_is_meant_where_nothing_is_said() {
+    let plain = target("Fastness.PutMapping", &half_of_a_mapping(&[])).unwrap().operation;
+    let O::Crossing(act) = plain else { panic!("{plain:?}") };
+    let CrossingAct::PutMapping { mapping } = *act else { panic!("{act:?}") };
+    assert_eq!((mapping.way, mapping.object_len_max), (CrossingWay::Lift, CROSSING_OBJECT_LEN_MAX));
+    assert!(mapping.metadata.is_empty() && mapping.at.is_empty());
+    assert_eq!(mapping.half.other().as_str(), "us-isob-east-1");
+    let name = MappingName::new("plans").unwrap();
+    let deleted = O::Crossing(Box::new(CrossingAct::DeleteMapping { name }));
+    assert_eq!(target("Fastness.DeleteMapping", r#"{"name":"plans"}"#), Ok(deleted.into()));
+    assert_eq!(target("Fastness.ListMappings", "{}"), Ok(O::Crossing(Box::new(CrossingAct::ListMappings)).into()));
+}
+
+#[test]
+fn a_mapping_that_is_not_meant_is_refused() {
+    use serde_json::json;
+    let receive = json!({ "bucket": "plans", "from": "us-gov-west-1" });
+    for (name, value) in [
+        ("name", json!("Plans")),
+        ("way", json!("sideways")),
+        ("highest", json!("")),
+        ("highest", json!("S".repeat(1_025))),
+        ("types", json!(["application/pdf"])),
+        ("types", json!("text/plain")),
+        ("bytes_per_day", json!(-1)),
+        ("bytes_per_day", json!("10")),
+        ("send", json!({ "bucket": "plans", "to": "us-isob-east-1", "to_account": "1", "to_bucket": "plans" })),
+        ("send", json!({ "bucket": "plans", "to": "../x", "to_account": "123456789012", "to_bucket": "plans" })),
+        ("send", json!(null)),
+        ("receive", receive),
+        ("at", json!([{ "from": "CUI" }])),
+        ("at", json!([{ "from": "CUI", "to": "" }])),
+        ("at", json!({ "CUI": "SECRET" })),
+        ("force", json!(true)),
+    ] {
+        let refused = target("Fastness.PutMapping", &half_of_a_mapping(&[(name, value.clone())]));
+        assert_eq!(refused.unwrap_err().code, "ValidationException", "{name} {value}");
+    }
+    for region_s_own in ["WalkLift", "SendObjects", "ReceiveObjects"] {
+        let refused = target(&format!("Fastness.{region_s_own}"), "{}");
+        assert_eq!(refused.unwrap_err().code, "UnknownOperationException", "nobody asks for {region_s_own}");
+    }
+}
+
+/// A request for a release, in which one member may be another.
+fn asked_release(change: &[(&str, serde_json::Value)]) -> String {
+    let mut asked = serde_json::json!({
+        "bucket": "plans", "key": "a", "to": "us-gov-west-1", "name": "b", "label": "U", "type": "text/plain",
+        "purpose": "exercise",
+    });
+    for (name, value) in change {
+        asked.as_object_mut().unwrap().insert((*name).to_owned(), value.clone());
+    }
+    asked.to_string()
+}
+
+#[test]
+fn a_release_is_read_with_what_is_meant_where_nothing_is_said() {
+    let plain = target("Fastness.RequestRelease", &asked_release(&[])).unwrap().operation;
+    let O::Crossing(act) = plain else { panic!("{plain:?}") };
+    let CrossingAct::RequestRelease { wanted } = *act else { panic!("{act:?}") };
+    assert_eq!((wanted.days, wanted.key.as_str(), wanted.marking.as_str()), (7, "b", "U"));
+    assert!(wanted.metadata.metadata.is_empty() && wanted.mapping.is_none());
+    let ReleaseSource::Object(of) = &wanted.source else { panic!("{wanted:?}") };
+    assert!(of.version.is_none() && of.key.as_str() == "a");
+}
+
+#[test]
+fn a_release_that_is_not_meant_is_refused() {
+    use serde_json::json;
+    for (name, value) in [
+        ("bucket", json!("A")),
+        ("key", json!("")),
+        ("name", json!("x".repeat(1_025))),
+        ("label", json!("")),
+        ("label", json!("S".repeat(1_025))),
+        ("type", json!(null)),
+        ("type", json!("t".repeat(257))),
+        ("to", json!("../x")),
+        ("mapping", json!("A B")),
+        ("metadata", json!({ "Subject": "x" })),
+        ("metadata", json!({ "": "x" })),
+        ("metadata", json!({ "subject": 1 })),
+        ("purpose", json!("")),
+        ("purpose", json!("two\nlines")),
+        ("days", json!(-1)),
+        ("days", json!(256)),
+        ("gaps", json!([[1, 2]])),
+    ] {
+        let refused = target("Fastness.RequestRelease", &asked_release(&[(name, value.clone())]));
+        assert_eq!(refused.unwrap_err().code, "ValidationException", "{name} {value}");
+    }
+    let (id, digest) = ("0123456789abcdef".repeat(2), "0".repeat(64));
+    let decision = |release: &str, digest: &str, reason: &str| {
+        target(
+            "Fastness.ApproveRelease",
+            &json!({ "release": release, "digest": digest, "reason": reason }).to_string(),
+        )
+    };
+    assert!(decision(&id, &digest, "checked").is_ok());
+    for refused in
+        [decision("1", &digest, "x"), decision(&id, "0", "x"), decision(&id, &digest, ""), decision(&id, &digest, "\n")]
+    {
+        assert_eq!(refused.unwrap_err().code, "ValidationException");
+    }
+    for name in ["ReviewRelease", "DescribeRelease"] {
+        assert!(target(&format!("Fastness.{name}"), &json!({ "release": id }).to_string()).is_ok());
+        assert!(target(&format!("Fastness.{name}"), &json!({ "release": "../x" }).to_string()).is_err());
+    }
+    assert!(target("Fastness.RefuseRelease", &json!({ "release": id }).to_string()).is_err(), "a reason is needed");
+    assert!(target("Fastness.ListReleases", "{}").is_ok());
+    assert!(target("Fastness.ListReleases", r#"{"limit":1001}"#).is_err());
 }
 
 #[test]

@@ -6,11 +6,16 @@
 mod accounts;
 mod keys;
 mod labels;
+mod mappings;
 mod users;
 
 pub use accounts::{Account, NewAccount, add_officer, create_account, create_operator, list_accounts};
 pub use keys::{AccessKey, Holder, KEYS_PER_USER_MAX, create_key, delete_key, find_key, list_keys, update_key};
 pub use labels::{LABELS_MAX, allow_label, held_labels};
+pub use mappings::{
+    ArrivalRoute, Beside, MAPPINGS_MAX, Mapping, delete_mapping, find_mapping, list_mappings, put_mapping,
+    receiving_mapping, sending_mapping,
+};
 pub use users::{
     RESERVED_TAGS, TAGS_PER_USER_MAX, User, create_user, delete_user, find_user, list_users, tag_user, untag_user,
 };

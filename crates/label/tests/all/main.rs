@@ -8,3 +8,5 @@ mod markings;
 mod own_words;
 #[cfg(test)]
 mod roll_up;
+#[cfg(test)]
+mod stanag;

@@ -68,6 +68,8 @@ fn check(from: &str, to: &str, part: &str) {
 fn what_a_policy_may_not_say() {
     for (from, to, part) in [
         ("name = \"company\"", "nme = \"company\"", "the policy cannot be read"),
+        ("own_nation", "uri = \"\"\nown_nation", "`` cannot be the policy's URI"),
+        ("own_nation", "uri = \"urn:a b\"\nown_nation", "`urn:a b` cannot be the policy's URI"),
         ("own_nation = \"HQ\"", "own_nation = \"HX\"", "`own_nation` refers to `HX`"),
         ("[\"HQ\", ", "[\"HQ\", \"HQ\", ", "`HQ` stands for two things"),
         ("[\"HQ\", ", "[\"HQ\", \"NOBODY\", ", "`NOBODY` stands for two things"),

@@ -1,7 +1,8 @@
 //! What a region takes from those below.
 
-use super::files::{self, Content, Listing, Mark};
 use super::{WitnessedRegion, cosigned, note_name};
+use fastness_crossing::carry::sizes_of;
+use fastness_crossing::files::{self, Content, Listing, Mark};
 use fastness_ledger::{
     BUNDLE_LEN_MAX, Bundle, Checkpoint, Log, Note, NoteError, WitnessError, WitnessKey, cosigned_note,
 };
@@ -274,7 +275,7 @@ impl Inbox {
             Err(error) => return Err(error),
         };
         let bad = |error: WitnessError| Outcome::Bad(error.kind(), error.to_string());
-        if name.to_str().and_then(files::sizes_of).is_none() {
+        if name.to_str().and_then(sizes_of).is_none() {
             let words = "malformed: the name of a file in the inbox is not that of a bundle".to_owned();
             return Ok(Outcome::Bad("malformed", words));
         }

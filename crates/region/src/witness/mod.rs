@@ -8,14 +8,14 @@
 //!
 //! Nothing comes back: whether anything was taken, refused or never read shows nowhere below.
 
-mod carrier;
-mod files;
 mod inbox;
 mod outbox;
 
-pub use carrier::Carrier;
 pub use inbox::Inbox;
 pub use outbox::Outbox;
+
+/// Who carries checkpoints upward.
+pub use fastness_crossing::carry::Showing as Carrier;
 
 use fastness_ledger::{Checkpoint, Log, LogError, Note, VerifierKey, region_origin};
 use fastness_store::Store;

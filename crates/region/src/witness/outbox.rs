@@ -1,6 +1,7 @@
 //! What a region shows of its checkpoints to those above.
 
-use super::files;
+use fastness_crossing::carry::{asked_folder, shown_name, sizes_of};
+use fastness_crossing::files;
 use fastness_ledger::{Log, VerifierKey};
 use fastness_store::Store;
 use std::collections::BTreeSet;
@@ -29,11 +30,6 @@ pub struct Outbox {
     max: usize,
     /// What cannot be removed from where carriers ask: no question.
     stuck: BTreeSet<OsString>,
-}
-
-/// Where carriers ask for a bundle from a size, by an empty file of that name.
-pub(super) fn asked_folder(outbox: &Path) -> PathBuf {
-    outbox.with_file_name("asked")
 }
 
 impl Outbox {
@@ -70,7 +66,7 @@ impl Outbox {
                 files::make_folder(&self.folder).and_then(|()| files::make_folder(&asked)).map_err(at)?;
                 let names = files::names(&self.folder, usize::MAX).map_err(at)?;
                 self.count = names.len();
-                let sizes = names.iter().filter_map(|name| files::sizes_of(name.to_str()?));
+                let sizes = names.iter().filter_map(|name| sizes_of(name.to_str()?));
                 sizes.map(|(_, size)| size).max().unwrap_or(0)
             }
         };
@@ -87,7 +83,7 @@ impl Outbox {
         if shown > checkpoint.size {
             // The log was put back. What it showed before is not its any more; who carried it, knows better.
             for name in files::names(&self.folder, usize::MAX).map_err(at)? {
-                if name.to_str().and_then(files::sizes_of).is_some_and(|(_, size)| size > checkpoint.size) {
+                if name.to_str().and_then(sizes_of).is_some_and(|(_, size)| size > checkpoint.size) {
                     files::remove(&self.folder.join(name)).map_err(at)?;
                 }
             }
@@ -116,7 +112,7 @@ impl Outbox {
         let Some(bundle) = bundle else { return Ok(()) };
         let size = bundle.note.text.lines().nth(1).and_then(|size| size.parse().ok()).unwrap_or(0);
         let at = |error: io::Error| format!("`{}`: {error}", self.folder.display());
-        files::put(&self.folder, &files::bundle_name(bundle.old, size), bundle.to_string().as_bytes()).map_err(at)?;
+        files::put(&self.folder, &shown_name(bundle.old, size), bundle.to_string().as_bytes()).map_err(at)?;
         self.count += 1;
         if old == self.shown.unwrap_or(0) {
             self.shown = Some(size);

@@ -1,5 +1,6 @@
 //! What a session asks for. Numbers stand for what the session saw in its own answers before.
 
+use crate::cross::Crossing;
 use crate::lookup::{self, Lookup};
 use crate::session::{Memory, Upload, pick};
 use crate::support::{Ask, Cast, Key};
@@ -217,6 +218,7 @@ pub enum Action {
     Approve(usize),
     CreateAccount(usize),
     ListAccounts,
+    Cross(Crossing),
     Lookup(Lookup),
     /// The same with proofs, after everything so far was signed.
     Disclose(Lookup),
@@ -339,7 +341,10 @@ fn paged(page: &Page, memory: &Memory, marker: (&str, &str)) -> String {
 impl Action {
     /// The operation's name, for counting.
     pub fn name(&self) -> String {
-        let text = format!("{self:?}");
+        let text = match self {
+            Self::Cross(crossing) => format!("{crossing:?}"),
+            _ => format!("{self:?}"),
+        };
         text.split(|letter: char| !letter.is_alphanumeric()).next().unwrap_or_default().to_owned()
     }
 
@@ -660,6 +665,7 @@ impl Action {
             }
             Self::CreateAccount(number) => Ask::own("CreateAccount", &json!({ "name": format!("new-{number}") })),
             Self::ListAccounts => Ask::own("ListAccounts", &json!({})),
+            Self::Cross(crossing) => crossing.ask(memory),
             Self::Lookup(lookup) => Ask::trail("LookupEvents", &lookup.body(memory, cast)),
             Self::Disclose(lookup) => Ask::trail("DiscloseEvents", &lookup.disclosed(memory, cast)),
             Self::NextEvents(number) => Ask::trail("LookupEvents", &lookup::next(memory, *number)),

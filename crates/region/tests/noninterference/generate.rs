@@ -3,8 +3,10 @@
 use crate::action::{
     Action, BUCKETS, CONFIGURATIONS, Condition, Content, Digest, KEYS, KeyChoice, Page, Place, USERS, Version,
 };
+use crate::beside::BUNDLES_EACH;
+use crate::cross::{Crossing, NAMES};
 use crate::lookup::{ATTRIBUTES, Lookup, Search};
-use crate::session::{LAST, Role, SESSIONS};
+use crate::session::{LAST, OBSERVERS, Role, SESSIONS};
 use crate::support::{REL, S, SI, TK, TOP, TS, U};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -24,6 +26,8 @@ const MARKINGS: [&str; 9] = [U, REL, S, TS, SI, TK, TOP, "SECERT", "CONFIDENTIAL
 /// A worker and two officers of one account at one label.
 const WRITER: usize = 2;
 const OFFICERS: [usize; 2] = [15, 16];
+/// Who writes mappings.
+const MAPPER: usize = 8;
 
 /// The number of object lock among the configurations.
 fn lock() -> usize {
@@ -88,6 +92,12 @@ pub fn history(seed: u64) -> Vec<Step> {
         if session == OFFICERS[0] && draw.chance(30) {
             plans.extend(draw.spill_plan());
         }
+        if SESSIONS[session].role == Role::Worker && draw.chance(5) {
+            plans.extend(if draw.chance(50) { draw.lift_plan(session) } else { draw.arrival_plan(session) });
+        }
+        if session == MAPPER && draw.chance(20) {
+            plans.extend(draw.mapping_plan());
+        }
         if SESSIONS[session].role == Role::Administrator && draw.chance(15) {
             // A user that is new has no keys yet, and may go.
             let name = draw.rng.random_range(0..3);
@@ -97,6 +107,30 @@ pub fn history(seed: u64) -> Vec<Step> {
         steps.push(Step { session, action });
     }
     steps
+}
+
+/// A history in which one at the ceiling lifts something, and then one below.
+pub fn lifting(seed: u64) -> Vec<Step> {
+    let mut draw = Draw { rng: StdRng::seed_from_u64(seed) };
+    let put = Content { digest: Digest::None, classification: None, metadata: 20, ..draw.content(WRITER) };
+    let mapped = Crossing::PutMapping { name: 0, sends: true, bucket: 0, highest: TOP, tight: false, lifts: false };
+    let mut steps = vec![(0, Action::CreateBucket(0)), (MAPPER, Action::Cross(mapped))];
+    for session in [6, WRITER] {
+        let sends = Crossing::StartLift(0, false, None);
+        steps.extend([
+            (
+                session,
+                Action::Put(
+                    (0, draw.rng.random_range(0..KEYS.len())),
+                    Content { sealed: false, ..put },
+                    Condition::None,
+                ),
+            ),
+            (session, Action::Cross(sends)),
+            (session, Action::Cross(Crossing::Send)),
+        ]);
+    }
+    steps.into_iter().map(|(session, action)| Step { session, action }).collect()
 }
 
 impl Draw {
@@ -215,7 +249,8 @@ impl Draw {
             self.one(&[Role::Worker, Role::Administrator, Role::Officer, Role::Operator, Role::Auditor])
         };
         let action = match role {
-            Role::Worker if self.chance(88) => self.data(session),
+            Role::Worker if self.chance(85) => self.data(session),
+            Role::Worker if self.chance(35) => self.crossing(session),
             Role::Worker => self.own_affairs(),
             Role::Administrator => self.administration(),
             Role::Officer if SESSIONS[session].label != U || self.chance(20) => self.spills(),
@@ -235,6 +270,8 @@ impl Draw {
             },
         };
         match self.rng.random_range(0..100) {
+            // Nobody asks for what the region does of itself.
+            0..=2 if matches!(action, Action::Cross(Crossing::Send | Crossing::Arrive(_))) => action,
             0 => Action::UnknownKey(Box::new(action)),
             1 => Action::BadSignature(Box::new(action)),
             // An unsigned request is of no session; what everybody may know is sent at the floor.
@@ -408,9 +445,84 @@ impl Draw {
             5 => Action::GetUser(None),
             6 => Action::ListAccessKeys(None),
             7 => Action::DeleteAccessKey(3, KeyChoice::Made(self.number())),
+            8 if self.chance(50) => Action::Cross(Crossing::ListMappings),
             8 => Action::ListUsers,
             _ => Action::Identity,
         }
+    }
+
+    fn mappings(&mut self) -> Action {
+        let name = self.rng.random_range(0..NAMES.len());
+        match self.rng.random_range(0..5) {
+            0 => Action::Cross(Crossing::DeleteMapping(name)),
+            1 => Action::Cross(Crossing::ListMappings),
+            _ => {
+                let (sends, highest) = (self.chance(50), self.one(&[U, S, TOP, TOP, "SECERT"]));
+                self.mapping(name, sends, highest)
+            }
+        }
+    }
+
+    fn mapping(&mut self, name: usize, sends: bool, highest: &'static str) -> Action {
+        let (bucket, tight, lifts) = (self.bucket(), self.chance(15), self.chance(20));
+        Action::Cross(Crossing::PutMapping { name, sends, bucket, highest, tight, lifts })
+    }
+
+    /// What a worker asks of crossings, or the region does at their label.
+    fn crossing(&mut self, session: usize) -> Action {
+        let lift = if self.chance(70) { LAST } else { self.number() };
+        Action::Cross(match self.rng.random_range(0..12) {
+            0 | 1 => Crossing::StartLift(self.bucket(), self.chance(30), self.chance(20).then_some(0)),
+            2 => Crossing::StopLift(lift),
+            3 => Crossing::DescribeLift(lift),
+            4 => Crossing::ListLifts,
+            5 | 6 => Crossing::Send,
+            7 | 8 => Crossing::Arrive(self.bundle(session)),
+            9 => Crossing::ListArrivals(self.chance(30)),
+            _ => Crossing::FindArrival(self.rng.random_range(0..OBSERVERS.len() * BUNDLES_EACH)),
+        })
+    }
+
+    /// A bundle of the session's label.
+    fn bundle(&mut self, session: usize) -> usize {
+        let label = OBSERVERS.iter().position(|label| *label == SESSIONS[session].label).unwrap();
+        label * BUNDLES_EACH + self.rng.random_range(0..BUNDLES_EACH)
+    }
+
+    /// A lift from its mapping to its end.
+    fn lift_plan(&mut self, session: usize) -> Vec<(usize, Action)> {
+        let (name, at) = (self.rng.random_range(0..NAMES.len()), self.place());
+        let mapped = self.mapping(name, true, TOP);
+        let put = Content { digest: Digest::None, classification: None, metadata: 20, ..self.content(session) };
+        let end = if self.chance(75) { Crossing::Send } else { Crossing::StopLift(LAST) };
+        let own = [
+            Action::Put(at, Content { sealed: false, ..put }, Condition::None),
+            Action::Cross(Crossing::StartLift(at.0, false, None)),
+            Action::Cross(end),
+            Action::Cross(Crossing::DescribeLift(LAST)),
+        ];
+        [(MAPPER, mapped)].into_iter().chain(own.map(|action| (session, action))).collect()
+    }
+
+    /// A bundle from its mapping to whoever reads what was in it.
+    fn arrival_plan(&mut self, session: usize) -> Vec<(usize, Action)> {
+        let (name, bundle) = (self.rng.random_range(0..NAMES.len()), self.bundle(session));
+        let mapped = self.mapping(name, false, TOP);
+        let own = [
+            Action::Cross(Crossing::Arrive(bundle)),
+            Action::Cross(Crossing::FindArrival(bundle)),
+            Action::Get((0, bundle % 2), Version::Latest, None, Condition::None),
+            Action::Cross(Crossing::ListArrivals(false)),
+        ];
+        [(MAPPER, mapped)].into_iter().chain(own.map(|action| (session, action))).collect()
+    }
+
+    /// A mapping that comes and goes.
+    fn mapping_plan(&mut self) -> Vec<(usize, Action)> {
+        let name = self.rng.random_range(0..NAMES.len());
+        let sends = self.chance(50);
+        let actions = [self.mapping(name, sends, TOP), Action::Cross(Crossing::DeleteMapping(name))];
+        actions.map(|action| (MAPPER, action)).into()
     }
 
     fn user(&mut self) -> usize {
@@ -468,7 +580,8 @@ impl Draw {
 
     fn office(&mut self) -> Action {
         let user = self.user();
-        match self.rng.random_range(0..12) {
+        match self.rng.random_range(0..14) {
+            12.. => self.mappings(),
             0..3 => Action::TagUser(user, "clearance", self.one(&[TOP, TOP, S, SI, U, "SECERT"])),
             3 => Action::TagUser(user, "nationality", self.one(&["USA", "USA", "GBR", "XXQ"])),
             4 => Action::TagUser(user, "label", self.one(&[U, S, REL])),

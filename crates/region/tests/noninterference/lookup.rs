@@ -6,7 +6,7 @@ use crate::support::Cast;
 use serde_json::{Value, json};
 
 /// Attributes with values that entries of the histories have, or not.
-pub const ATTRIBUTES: [(&str, &str); 14] = [
+pub const ATTRIBUTES: [(&str, &str); 19] = [
     ("Username", "ana"),
     ("Username", "zoe"),
     ("Username", "bob"),
@@ -21,6 +21,11 @@ pub const ATTRIBUTES: [(&str, &str); 14] = [
     ("ResourceName", "alpha-data/a"),
     ("ResourceType", "AWS::IAM::User"),
     ("ResourceType", "Fastness::Spill"),
+    ("ResourceType", "Fastness::Mapping"),
+    ("ResourceType", "Fastness::Bundle"),
+    ("EventName", "SendObjects"),
+    ("EventName", "ReceiveObjects"),
+    ("Username", "crossing"),
 ];
 
 /// By what a lookup searches.

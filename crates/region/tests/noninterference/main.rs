@@ -1,6 +1,7 @@
 //! Noninterference (DESIGN.md section 1), over the whole HTTP service: for every observer's label, a random history
 //! with the operations of all sessions purged whose label the observer's does not dominate gives every session at or
-//! below the observer the same answers, byte for byte: status, headers, bodies. Nothing is masked, because clocks and
+//! below the observer the same answers, byte for byte: status, headers, bodies; and at each such label the same bundles
+//! wait for a carrier, with the same ids, lengths and manifests. Nothing is masked, because clocks and
 //! chance come from the access key and the number of its request alone; but for one thing: of the two signatures on a
 //! checkpoint the ML-DSA-65 one is left out, which is random by its standard.
 
@@ -12,6 +13,10 @@
 
 #[cfg(test)]
 mod action;
+#[cfg(test)]
+mod beside;
+#[cfg(test)]
+mod cross;
 #[cfg(test)]
 mod generate;
 #[cfg(test)]
@@ -25,11 +30,11 @@ mod session;
 #[path = "../support/mod.rs"]
 mod support;
 
-use generate::{Step, history};
+use beside::{Slip, World};
+use generate::{history, lifting};
 use run::{Tally, check, compare, may_know, play};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use support::Template;
 use tokio::runtime::Runtime;
 
 /// Histories played when `NONINTERFERENCE_HISTORIES` says nothing else.
@@ -43,8 +48,8 @@ fn runtime() -> Runtime {
 }
 
 /// Hands numbers below `count` to as many threads as there are processors, until one fails.
-fn each(count: u64, act: impl Fn(&Runtime, &Template, u64) -> Result<(), String> + Sync) {
-    let template = runtime().block_on(Template::make());
+fn each(count: u64, slip: Slip, act: impl Fn(&Runtime, &World, u64) -> Result<(), String> + Sync) {
+    let world = runtime().block_on(World::make(slip));
     let (next, stop, failure) = (AtomicU64::new(0), AtomicBool::new(false), Mutex::new(None));
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     std::thread::scope(|scope| {
@@ -56,7 +61,7 @@ fn each(count: u64, act: impl Fn(&Runtime, &Template, u64) -> Result<(), String>
                     if seed >= count {
                         break;
                     }
-                    if let Err(text) = act(&runtime, &template, seed) {
+                    if let Err(text) = act(&runtime, &world, seed) {
                         stop.store(true, Ordering::Relaxed);
                         failure.lock().unwrap().get_or_insert(text);
                     }
@@ -77,9 +82,9 @@ fn what_an_observer_may_not_know_of_changes_no_answer() {
     };
     let first: u64 = std::env::var("NONINTERFERENCE_SEED").map_or(0, |text| text.parse().unwrap());
     let total = Mutex::new(Tally::default());
-    each(count, |runtime, template, number| {
+    each(count, Slip::Nothing, |runtime, world, number| {
         let (seed, mut tally) = (first + number, Tally::default());
-        let outcome = runtime.block_on(check(template, seed, &history(seed), &mut tally));
+        let outcome = runtime.block_on(check(world, seed, &history(seed), &mut tally));
         total.lock().unwrap().add(tally);
         outcome
     });
@@ -88,6 +93,7 @@ fn what_an_observer_may_not_know_of_changes_no_answer() {
     assert_eq!(total.histories, count);
     assert!(total.purged * 10 >= count * 9, "only {} of {count} histories had something to purge", total.purged);
     if count >= HISTORIES {
+        assert!(total.bundles > count / 10, "only {} bundles waited for a carrier", total.bundles);
         let never = |(name, (done, _)): (&String, &(u64, u64))| (*done == 0).then(|| name.clone());
         let never: Vec<String> = total.actions.iter().filter_map(never).collect();
         assert_eq!(never, ["Anonymous", "BadSignature", "Nonsense", "UnknownKey", "Unoffered"], "never done");
@@ -98,17 +104,17 @@ fn what_an_observer_may_not_know_of_changes_no_answer() {
 #[test]
 fn a_comparison_that_must_fail_fails() {
     let (differ, tried) = (AtomicU64::new(0), AtomicU64::new(0));
-    each(CONTROLS, |runtime, template, seed| {
+    each(CONTROLS, Slip::Nothing, |runtime, world, seed| {
         let steps = history(seed);
-        let low = |step: &Step| may_know(template, support::U, step.session);
-        let keep = |step: &Step| may_know(template, support::TOP, step.session) && !low(step);
-        if steps.iter().filter(|step| keep(step)).count() < 5 {
+        let low = |session: usize| may_know(world, support::U, session);
+        let keep = |session: usize| may_know(world, support::TOP, session) && !low(session);
+        if steps.iter().filter(|step| keep(step.session)).count() < 5 {
             return Ok(());
         }
         let mut tally = Tally::default();
         let difference = runtime.block_on(async {
-            let whole = play(template, &steps, &mut tally).await;
-            compare(template, &steps, &whole, &keep, &mut tally).await
+            let whole = play(world, &steps, &mut tally).await;
+            compare(world, &steps, &whole, &keep, &mut tally).await
         });
         tried.fetch_add(1, Ordering::Relaxed);
         differ.fetch_add(u64::from(difference.is_some()), Ordering::Relaxed);
@@ -117,4 +123,29 @@ fn a_comparison_that_must_fail_fails() {
     let (differ, tried) = (differ.into_inner(), tried.into_inner());
     println!("{differ} of {tried} histories differ when what is below is purged");
     assert!(tried * 2 >= CONTROLS && differ * 10 >= tried * 8, "{differ} of {tried}");
+}
+
+/// How many of some histories are found to differ for an observer, when something is wrong on purpose.
+fn found_with(slip: Slip, histories: u64, observer: &str) -> u64 {
+    let differ = AtomicU64::new(0);
+    each(histories, slip, |runtime, world, seed| {
+        let steps = lifting(seed);
+        let keep = |session: usize| may_know(world, observer, session);
+        let mut tally = Tally::default();
+        let difference = runtime.block_on(async {
+            let whole = play(world, &steps, &mut tally).await;
+            compare(world, &steps, &whole, &keep, &mut tally).await
+        });
+        differ.fetch_add(u64::from(difference.is_some()), Ordering::Relaxed);
+        Ok(())
+    });
+    differ.into_inner()
+}
+
+/// A number that all labels share, told to whoever sends, is a difference; and so is a shelf that all labels share. With
+/// neither, the same histories differ nowhere.
+#[test]
+fn what_all_labels_share_is_found() {
+    let found = [Slip::Nothing, Slip::SharedNumber, Slip::SharedShelf].map(|slip| found_with(slip, 8, support::S));
+    assert_eq!(found, [0, 8, 8]);
 }

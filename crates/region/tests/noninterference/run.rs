@@ -1,12 +1,15 @@
 //! Plays histories, and compares what an observer gets with and without what they may not know of.
 
 use crate::action::Action;
+use crate::beside::{Shelves, World};
+use crate::cross::Crossing;
 use crate::generate::Step;
 use crate::lookup::without_chance;
 use crate::session::{Memory, OBSERVERS, SESSIONS, key_of, pick};
-use crate::support::{Answer, House, Key, Template};
+use crate::support::{Answer, House, Key};
 use fastness_ledger::Keeper;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What was seen, added up.
 #[derive(Debug, Default)]
@@ -21,6 +24,8 @@ pub struct Tally {
     pub removed: u64,
     /// Answers compared.
     pub compared: u64,
+    /// Bundles compared that wait for a carrier.
+    pub bundles: u64,
     /// For each action: how many were done, how many refused, in the whole runs.
     pub actions: BTreeMap<String, (u64, u64)>,
 }
@@ -33,6 +38,7 @@ impl Tally {
         self.requests += other.requests;
         self.removed += other.removed;
         self.compared += other.compared;
+        self.bundles += other.bundles;
         for (name, (done, refused)) in other.actions {
             let sum = self.actions.entry(name).or_default();
             *sum = (sum.0 + done, sum.1 + refused);
@@ -51,27 +57,52 @@ pub struct Difference {
     pub purged: Answer,
 }
 
-/// Whose operations an observer may know of.
-pub type Keep<'a> = &'a dyn Fn(&Step) -> bool;
+/// Which sessions' operations an observer may know of.
+pub type Keep<'a> = &'a dyn Fn(usize) -> bool;
 
 /// Whether an observer at a label may know of a session's operations.
-pub fn may_know(template: &Template, observer: &str, session: usize) -> bool {
-    template.label(SESSIONS[session].label).is_dominated_by(template.label(observer))
+pub fn may_know(world: &World, observer: &str, session: usize) -> bool {
+    world.template.label(SESSIONS[session].label).is_dominated_by(world.template.label(observer))
+}
+
+/// What a history leaves: every answer, and what waits for a carrier then, by label.
+#[derive(Debug)]
+pub struct Played {
+    pub answers: Vec<Answer>,
+    staged: BTreeMap<&'static str, Vec<String>>,
 }
 
 /// A region in the middle of a history.
 struct Play<'a> {
-    template: &'a Template,
+    world: &'a World,
     house: House,
+    shelves: Arc<Shelves>,
     keeper: Keeper,
     memories: Vec<Memory>,
 }
 
 impl<'a> Play<'a> {
-    fn begin(template: &'a Template) -> Self {
-        let house = template.open();
+    fn begin(world: &'a World) -> Self {
+        let (house, shelves) = world.open();
         let keeper = house.keeper();
-        Self { template, house, keeper, memories: vec![Memory::default(); SESSIONS.len()] }
+        Self { world, house, shelves, keeper, memories: vec![Memory::default(); SESSIONS.len()] }
+    }
+
+    /// What waits for a carrier at the labels of the sessions that count.
+    fn staged(&self, keep: Keep<'_>) -> BTreeMap<&'static str, Vec<String>> {
+        let labels = (0..SESSIONS.len()).filter(|session| keep(*session)).map(|session| SESSIONS[session].label);
+        labels.map(|label| (label, self.world.staged(&self.shelves, label))).collect()
+    }
+
+    /// What the region does of itself, on nobody's request; none for what somebody asks.
+    async fn cross(&self, session: usize, crossing: Crossing) -> Option<Answer> {
+        let told = match crossing {
+            Crossing::Send => self.world.send(&self.house, &self.shelves, SESSIONS[session].label).await,
+            Crossing::Arrive(number) => self.world.arrive(&self.house, number).await,
+            _ => return None,
+        };
+        let (status, text) = told.map_or_else(|fault| (500, fault), |text| (200, text));
+        Some(Answer { status, headers: Vec::new(), body: text.into() })
     }
 
     /// Officers tell each other of spills: those of one label, and those below the one at the ceiling. Whoever is
@@ -89,8 +120,13 @@ impl<'a> Play<'a> {
     }
 
     async fn step(&mut self, step: &Step) -> Answer {
+        if let Action::Cross(crossing) = &step.action
+            && let Some(answer) = self.cross(step.session, *crossing).await
+        {
+            return answer;
+        }
         if let Action::Lifecycle(days) = &step.action {
-            let label = self.template.label(SESSIONS[step.session].label);
+            let label = self.world.template.label(SESSIONS[step.session].label);
             // A label that the region does not hold has no partition.
             return self.house.expire(label, *days).await;
         }
@@ -103,8 +139,8 @@ impl<'a> Play<'a> {
             let signed = self.keeper.step().await;
             assert_eq!(signed.alarms, [], "a history raises no alarm");
         }
-        let rendered = step.action.render(&self.memories[step.session], &self.template.cast);
-        let mut key = key_of(step.session, &self.template.cast, &self.memories);
+        let rendered = step.action.render(&self.memories[step.session], &self.world.template.cast);
+        let mut key = key_of(step.session, &self.world.template.cast, &self.memories);
         match &step.action {
             Action::UnknownKey(_) => key = Key::unknown(step.session),
             Action::BadSignature(_) => key.secret.push('x'),
@@ -126,7 +162,7 @@ impl<'a> Play<'a> {
         self.share(step.session);
         let memory = &mut self.memories[step.session];
         if let Action::Lookup(lookup) = &step.action {
-            memory.learn_events(&answer, lookup.body(memory, &self.template.cast));
+            memory.learn_events(&answer, lookup.body(memory, &self.world.template.cast));
         }
         let copied = answer.one("ETag").replace("&quot;", "\"");
         let etag = answer.header("etag").or(Some(&*copied).filter(|etag| !etag.is_empty() && answer.status == 200));
@@ -141,41 +177,50 @@ impl<'a> Play<'a> {
 }
 
 /// Plays a whole history.
-pub async fn play(template: &Template, steps: &[Step], tally: &mut Tally) -> Vec<Answer> {
-    let mut play = Play::begin(template);
+pub async fn play(world: &World, steps: &[Step], tally: &mut Tally) -> Played {
+    let mut play = Play::begin(world);
     let mut answers = Vec::with_capacity(steps.len());
     for step in steps {
         answers.push(play.step(step).await);
     }
     tally.requests += answers.len() as u64;
-    answers
+    Played { answers, staged: play.staged(&|_| true) }
 }
 
 /// Plays what an observer may know of, and compares with the whole run.
 pub async fn compare(
-    template: &Template,
+    world: &World,
     steps: &[Step],
-    whole: &[Answer],
+    whole: &Played,
     keep: Keep<'_>,
     tally: &mut Tally,
 ) -> Option<Difference> {
-    let mut play = Play::begin(template);
-    for (number, step) in steps.iter().enumerate().filter(|(_, step)| keep(step)) {
+    let mut play = Play::begin(world);
+    for (number, step) in steps.iter().enumerate().filter(|(_, step)| keep(step.session)) {
         let purged = play.step(step).await;
         tally.requests += 1;
         tally.compared += 1;
-        if purged != whole[number] {
-            return Some(Difference { step: number, whole: whole[number].clone(), purged });
+        if purged != whole.answers[number] {
+            return Some(Difference { step: number, whole: whole.answers[number].clone(), purged });
+        }
+    }
+    for (label, purged) in play.staged(keep) {
+        let whole = &whole.staged[label];
+        tally.bundles += purged.len() as u64;
+        if purged != *whole {
+            let told = |lines: &[String]| Answer { status: 200, headers: Vec::new(), body: lines.join("\n").into() };
+            return Some(Difference { step: steps.len(), whole: told(whole), purged: told(&purged) });
         }
     }
     None
 }
 
 /// What is wrong with an answer by itself: a fault of ours, or a label above the session's.
-pub fn wrong_alone(template: &Template, step: &Step, answer: &Answer) -> Option<String> {
+pub fn wrong_alone(world: &World, step: &Step, answer: &Answer) -> Option<String> {
     if answer.status >= 500 && answer.status != 501 {
         return Some(format!("status {}", answer.status));
     }
+    let template = &world.template;
     let label = template.label(SESSIONS[step.session].label);
     match answer.header("x-fastness-label") {
         Some(text) if !template.label(text).is_dominated_by(label) => {
@@ -186,32 +231,32 @@ pub fn wrong_alone(template: &Template, step: &Step, answer: &Answer) -> Option<
 }
 
 /// A history for every observer; the first thing that is wrong, as a text.
-pub async fn check(template: &Template, seed: u64, steps: &[Step], tally: &mut Tally) -> Result<(), String> {
-    let whole = play(template, steps, tally).await;
+pub async fn check(world: &World, seed: u64, steps: &[Step], tally: &mut Tally) -> Result<(), String> {
+    let whole = play(world, steps, tally).await;
     tally.histories += 1;
-    for (step, answer) in steps.iter().zip(&whole) {
+    for (step, answer) in steps.iter().zip(&whole.answers) {
         let counts = tally.actions.entry(step.action.name()).or_default();
         if answer.status < 400 {
             counts.0 += 1
         } else {
             counts.1 += 1
         }
-        if let Some(wrong) = wrong_alone(template, step, answer) {
+        if let Some(wrong) = wrong_alone(world, step, answer) {
             return Err(format!("seed {seed}: {wrong}\n  {}\n  {answer:?}", told(step)));
         }
     }
     let mut any = false;
     for observer in OBSERVERS {
-        let keep = |step: &Step| may_know(template, observer, step.session);
-        let kept = steps.iter().filter(|step| keep(step)).count();
+        let keep = |session: usize| may_know(world, observer, session);
+        let kept = steps.iter().filter(|step| keep(step.session)).count();
         // Nothing purged, nothing to show but that runs repeat: now and then is enough.
         if kept == 0 || (kept == steps.len() && !seed.is_multiple_of(16)) {
             continue;
         }
         any |= kept < steps.len();
         tally.removed += (steps.len() - kept) as u64;
-        if compare(template, steps, &whole, &keep, tally).await.is_some() {
-            return Err(explain(template, seed, observer, steps.to_vec(), tally).await);
+        if compare(world, steps, &whole, &keep, tally).await.is_some() {
+            return Err(explain(world, seed, observer, steps.to_vec(), tally).await);
         }
     }
     tally.purged += u64::from(any);
@@ -219,9 +264,9 @@ pub async fn check(template: &Template, seed: u64, steps: &[Step], tally: &mut T
 }
 
 /// The smallest history, by greedy removal, that still shows the difference.
-async fn explain(template: &Template, seed: u64, observer: &str, mut steps: Vec<Step>, tally: &mut Tally) -> String {
-    let keep = |step: &Step| may_know(template, observer, step.session);
-    let mut found = difference(template, &steps, &keep, tally).await;
+async fn explain(world: &World, seed: u64, observer: &str, mut steps: Vec<Step>, tally: &mut Tally) -> String {
+    let keep = |session: usize| may_know(world, observer, session);
+    let mut found = difference(world, &steps, &keep, tally).await;
     if found.is_none() {
         return format!("seed {seed}, observer {observer}: a difference that a second run does not show");
     }
@@ -231,7 +276,7 @@ async fn explain(template: &Template, seed: u64, observer: &str, mut steps: Vec<
         for number in (0..steps.len()).rev() {
             let mut fewer = steps.clone();
             fewer.remove(number);
-            if let Some(difference) = difference(template, &fewer, &keep, tally).await {
+            if let Some(difference) = difference(world, &fewer, &keep, tally).await {
                 (steps, found, shrunk) = (fewer, Some(difference), true);
             }
         }
@@ -240,14 +285,14 @@ async fn explain(template: &Template, seed: u64, observer: &str, mut steps: Vec<
     let list: Vec<String> =
         steps.iter().enumerate().map(|(number, step)| format!("{number:3} {}", told(step))).collect();
     format!(
-        "seed {seed}, observer {observer}: the answer to step {step} depends on what the observer may not know of\n{}\n  whole:  {whole:?}\n  purged: {purged:?}",
+        "seed {seed}, observer {observer}: the answer to step {step} (or, behind the last, what waits for a carrier) depends on what the observer may not know of\n{}\n  whole:  {whole:?}\n  purged: {purged:?}",
         list.join("\n")
     )
 }
 
-async fn difference(template: &Template, steps: &[Step], keep: Keep<'_>, tally: &mut Tally) -> Option<Difference> {
-    let whole = play(template, steps, tally).await;
-    compare(template, steps, &whole, keep, tally).await
+async fn difference(world: &World, steps: &[Step], keep: Keep<'_>, tally: &mut Tally) -> Option<Difference> {
+    let whole = play(world, steps, tally).await;
+    compare(world, steps, &whole, keep, tally).await
 }
 
 fn told(step: &Step) -> String {

@@ -110,6 +110,8 @@ pub struct Memory {
     pub accounts: Vec<String>,
     /// Spills: id, and the digest of a proposal.
     pub spills: Vec<(String, String)>,
+    /// Ids of lifts.
+    pub lifts: Vec<String>,
     /// Ids of events.
     pub events: Vec<String>,
     /// Lookups that go on: what was asked, and the token.
@@ -189,6 +191,7 @@ impl Memory {
             let accounts = value["accounts"].as_array().cloned().unwrap_or_default();
             let number = |account: &serde_json::Value| account["account"].as_str().map(str::to_owned);
             self.accounts.extend(accounts.iter().chain([&value]).filter_map(number));
+            self.lifts.extend(value["lift"].as_str().map(str::to_owned));
         }
         if let Ok(value) = serde_json::from_str::<serde_json::Value>(text)
             && let Some(id) = value["spill"].as_str()

@@ -168,8 +168,7 @@ impl Template {
         let root = RootKey::from_bytes(&self.root);
         let store = Store::open(disk, root, self.policy.clone()).unwrap();
         let gate = Gate::new(store.clone(), Arc::new(Counted::default())).with_reads(reads);
-        let service = RegionService::new(gate);
-        House { service, store, root: self.root }
+        House::of(gate, store, self.root)
     }
 
     /// A copy of the region's disk, with faults to be planned on it.
@@ -179,10 +178,23 @@ impl Template {
 
     /// Opens the region on a disk of its own, as a start does.
     pub fn open_on(&self, disk: &MemoryDisk, environment: Arc<dyn Environment>) -> Result<House, Fault> {
-        let root = RootKey::from_bytes(&self.root);
-        let store = Store::open(Arc::new(disk.clone()), root, self.policy.clone())?;
-        let service = RegionService::new(Gate::new(store.clone(), environment));
-        Ok(House { service, store, root: self.root })
+        self.open_with(disk, environment, |gate| gate)
+    }
+
+    /// The same with what else a gate may have.
+    pub fn open_with(
+        &self,
+        disk: &MemoryDisk,
+        environment: Arc<dyn Environment>,
+        with: impl FnOnce(Gate) -> Gate,
+    ) -> Result<House, Fault> {
+        let store = Store::open(Arc::new(disk.clone()), self.root_key(), self.policy.clone())?;
+        Ok(House::of(with(Gate::new(store.clone(), environment)), store, self.root))
+    }
+
+    /// The region's root key.
+    pub fn root_key(&self) -> RootKey {
+        RootKey::from_bytes(&self.root)
     }
 
     /// Checks the region on a disk that nothing has open.
@@ -248,6 +260,8 @@ pub struct House {
     service: RegionService,
     /// For looking at the ledgers; requests go through the service alone.
     pub store: Store,
+    /// For what the region does by itself.
+    pub gate: Gate,
     root: [u8; 32],
 }
 
@@ -404,6 +418,10 @@ pub fn elements(xml: &str, name: &str) -> Vec<String> {
 }
 
 impl House {
+    fn of(gate: Gate, store: Store, root: [u8; 32]) -> Self {
+        Self { service: RegionService::new(gate.clone()), store, gate, root }
+    }
+
     /// The keeper of the region's ledgers, which signs when it is told to.
     pub fn keeper(&self) -> Keeper {
         Keeper::new(self.store.clone(), region_keys(&RootKey::from_bytes(&self.root)).unwrap())
@@ -452,7 +470,8 @@ impl House {
         request = request.header("content-length", body.len());
         let (mut parts, ()) = request.body(()).unwrap().into_parts();
         if let Some(key) = key.filter(|_| form.is_none()) {
-            let signer = Signer::new(&key.id, &key.secret, REGION, ask.service);
+            let region = &self.store.setup().name;
+            let signer = Signer::new(&key.id, &key.secret, region, ask.service);
             signer.sign(&mut parts, SignPayload::Body(&ask.body), OffsetDateTime::now_utc()).unwrap();
         }
         let request = Request::from_parts(parts, Full::new(body));

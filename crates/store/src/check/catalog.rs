@@ -3,8 +3,8 @@
 use super::partition::Visit;
 use super::{Damage, RESTORE_PARTITION, RESTORE_VALUE, Values};
 use crate::catalog::{
-    self, BUCKET_NAMES, BUCKETS, CONFIGURATIONS, CONTAINED, DIRECTORY, DOOMED, INLINE, NULLS, PARTS, Rows, STATE,
-    UPLOADS, VERSIONS,
+    self, BUCKET_NAMES, BUCKETS, CONFIGURATIONS, CONTAINED, CROSSINGS, DIRECTORY, DOOMED, INLINE, NULLS, PARTS, Rows,
+    STATE, UPLOADS, VERSIONS,
 };
 use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::erasure::ErasureKeys;
@@ -131,6 +131,7 @@ impl Look<'_, '_, '_> {
             self.visit.findings.note(text, advice);
         }
         self.contained(&reading)?;
+        self.crossings(&reading)?;
         let segments = self.segments(&reading, &state)?;
         self.inline(&reading)?;
         self.doomed(&reading)?;
@@ -368,6 +369,12 @@ impl Look<'_, '_, '_> {
             pieces.for_each(|piece| look.piece(reading, (piece, callers_key), &name));
             Ok(())
         })
+    }
+
+    /// What is kept of crossings can be read.
+    fn crossings(&mut self, reading: &ReadTransaction) -> Result<(), Fault> {
+        let name = |_: &Named, row: &[u8]| format!("`{}` of the crossings", String::from_utf8_lossy(row));
+        self.each(reading, CROSSINGS, name, |_, row, value| crate::crossing::check_row(row, value))
     }
 
     /// A value, from its key to its last byte.

@@ -123,24 +123,18 @@ impl Look<'_, '_, '_> {
     /// The ledger from its first entry to its last, and the chain before it.
     pub(super) fn ledger(&mut self, reading: &ReadTransaction, state: &State, segments: Segments) -> Result<(), Fault> {
         let mut check = (self.visit.setup.ledger)(self.visit.label);
-        let (mut entries, mut leftovers, mut unfit) = (0, 0_u64, Vec::new());
+        let (mut entries, mut unfit) = (0, Vec::new());
         let files = Files { erasure: &self.erasure, disk: self.visit.disk.as_ref() };
         let read = frozen(reading, check.as_mut(), &mut entries)
             .and_then(
                 |on| if on { packed(&files, segments, check.as_mut(), &mut entries, &mut unfit) } else { Ok(false) },
             )
-            .and_then(|on| tail(reading, state, on.then_some(check.as_mut()), &mut entries, &mut leftovers));
+            .and_then(|on| if on { tail(reading, state, check.as_mut(), &mut entries) } else { Ok(()) });
         self.visit.sums.entries += entries;
         for text in unfit {
             self.wrong(
                 text,
                 "its entries are whole, and `fastness audit verify` reads them; lookups miss some of them",
-            );
-        }
-        if leftovers > 0 {
-            self.visit.findings.note(
-                format!("{leftovers} entries of the ledger lie in a segment and in rows of their own"),
-                "nothing to do: the next packing removes the rows",
             );
         }
         if let Some(text) = check.finish(&LedgerState::new(self.visit.label, state), read) {
@@ -256,23 +250,15 @@ fn index_of(files: &Files<'_>, contents: SegmentContents) -> Result<Vec<u8>, Fau
     Ok(bytes)
 }
 
-/// The rows; also without a check, for what a crash may have left.
-fn tail(
-    reading: &ReadTransaction,
-    state: &State,
-    mut check: Option<&mut dyn LedgerCheck>,
-    entries: &mut u64,
-    leftovers: &mut u64,
-) -> Result<(), Fault> {
+/// The rows. What makes a segment removes them, in one commit.
+fn tail(reading: &ReadTransaction, state: &State, check: &mut dyn LedgerCheck, entries: &mut u64) -> Result<(), Fault> {
     let Some(table) = numbers(reading, LEDGER)? else { return Ok(()) };
     for row in table.range::<u64>(..)? {
         let (first, value) = row.map_err(|error| unreadable(&error))?;
         for (number, entry) in (first.value()..).zip(crate::ledger::entries(value.value())) {
             if number < state.ledger.packed {
-                *leftovers += 1;
-                continue;
+                return Err(Fault::Failed(format!("entry {number} lies in a segment, and in a row of its own")));
             }
-            let Some(check) = check.as_mut() else { return Ok(()) };
             let without = || Fault::Failed(format!("entry {number} has no commitment"));
             let (commitment, content) = entry?.split_first_chunk::<COMMITMENT_LEN>().ok_or_else(without)?;
             *entries += 1;

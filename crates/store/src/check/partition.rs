@@ -16,7 +16,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Names that a region's folder may hold (`docs/formats/region.md`).
-const REGION_FILES: [&str; 12] = [
+const REGION_FILES: [&str; 14] = [
     "root.key",
     "journal",
     "lock",
@@ -26,6 +26,8 @@ const REGION_FILES: [&str; 12] = [
     "making",
     "partitions",
     "ledger.keys",
+    "crossing.keys",
+    "peers",
     "outbox",
     "inbox",
     "witnessed",

@@ -1,4 +1,4 @@
-//! Entries on their way into the tail: those that one turn appends lie in few rows, which costs a third of a row for each.
+//! Entries on their way into the tail: those that one turn appends lie in few rows, so that they share what a row costs.
 //!
 //! Every byte is described in `docs/formats/ledger.md`.
 
@@ -13,8 +13,8 @@ pub(crate) struct Group {
     count: u64,
 }
 
-/// A row that would become longer takes no more entries: half of one of `redb`'s pages.
-const LEN_FULL: usize = 2048;
+/// A row that would become longer takes no more entries: four of `redb`'s pages hold it, with what they say of it.
+const LEN_FULL: usize = (16 << 10) - 128;
 
 /// Bytes of a length.
 const LENGTH_LEN: usize = size_of::<u32>();
@@ -116,8 +116,8 @@ mod tests {
     fn rows_end_where_they_are_full_and_where_segments_do() {
         let mut group = Group::default();
         assert!(!group.is_full_for(1 << 20, SEGMENT_LEN), "an empty row takes any entry");
-        group.push(&[1; 1_000]).unwrap();
-        assert!(!group.is_full_for(1_000, 5) && group.is_full_for(1_050, 5) && group.is_full_for(40, SEGMENT_LEN));
+        group.push(&[1; 16_000]).unwrap();
+        assert!(!group.is_full_for(200, 5) && group.is_full_for(260, 5) && group.is_full_for(40, SEGMENT_LEN));
         assert!(group.push(&[1; 31]).is_err() && group.len() == 1);
     }
 }

@@ -6,7 +6,7 @@ use super::read::{Wanted, candidates};
 use crate::{Fault, Store};
 use fastness_decide::Permit;
 use fastness_label::Label;
-use fastness_operation::Operation;
+use fastness_operation::{CrossingAct, Operation};
 
 /// What is searched for, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,9 +23,13 @@ pub struct LedgerSearch {
     pub below: u64,
 }
 
-/// Whether a lookup covers a label's ledger.
+/// Whether a lookup, or the search for a bundle, covers a label's ledger.
 fn covered(permit: &Permit, label: Label) -> Result<(), Fault> {
-    let lookup = matches!(permit.operation(), Operation::LookupEvents { .. } | Operation::DiscloseEvents { .. });
+    let lookup = match permit.operation() {
+        Operation::LookupEvents { .. } | Operation::DiscloseEvents { .. } => true,
+        Operation::Crossing(act) => matches!(act.as_ref(), CrossingAct::FindArrival { .. }),
+        _ => false,
+    };
     if lookup && permit.view().labels().contains(&label) { Ok(()) } else { Err(Fault::mismatch()) }
 }
 

@@ -290,9 +290,9 @@ impl Store {
         Ok(())
     }
 
-    /// Contents of a ledger's entries from a place on, at most some thousand: for the search for copies and readers. A
-    /// containment reads its own label's, a report those of its view. Places count the chain that an earlier program
-    /// kept, then the ledger's entries; a content that was dropped is none.
+    /// Contents of a ledger's entries from a place on, at most some thousand: for the search for copies, readers and
+    /// bundles. A containment and an erasure read their own label's, a report those of its view. Places count the chain
+    /// that an earlier program kept, then the ledger's entries; a content that was dropped is none.
     ///
     /// # Errors
     /// A failure.
@@ -300,7 +300,7 @@ impl Store {
         const ENTRIES_MAX: usize = 4096;
         const BYTES_MAX: usize = 8 << 20;
         let allowed = match permit.operation() {
-            Operation::ContainSpill { .. } => label == permit.view().session(),
+            Operation::ContainSpill { .. } | Operation::EraseSpill { .. } => label == permit.view().session(),
             Operation::ReportSpill { .. } => permit.view().labels().contains(&label),
             _ => false,
         };

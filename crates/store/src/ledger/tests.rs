@@ -537,6 +537,27 @@ async fn the_chain_of_an_older_program_stays_as_it_is() {
     store.close();
 }
 
+/// Format 3 was in no release; what reads it as another would misread it.
+#[tokio::test]
+async fn a_catalog_of_a_format_that_this_program_does_not_read_is_refused_in_words() {
+    for format in [0, 3, State::FORMAT + 1] {
+        let disk = MemoryDisk::new();
+        let store = made(&disk).await;
+        append(&store, 0..2).await.unwrap();
+        let partition = store.partition(label()).unwrap();
+        let transaction = catalog::begin_durable(&partition.opened().database).unwrap();
+        let state = State { format, ..partition.read().unwrap().state().unwrap() };
+        transaction.open_table(STATE).unwrap().insert((), encode(&state).unwrap().as_slice()).unwrap();
+        transaction.commit().unwrap();
+        partition.supersede();
+        drop(partition);
+        store.close();
+        drop(store);
+        let refused = Store::open(Arc::new(disk.clone()), root(), Policy::us()).unwrap_err().to_string();
+        assert!(refused.contains(&format!("format {format}, this program reads 1, 2 and 4")), "{refused}");
+    }
+}
+
 /// What a typical entry holds: principals, keys, agents and buckets come again, ids and salts do not.
 fn typical(number: u64, rng: &mut StdRng) -> Vec<u8> {
     const AGENTS: [&str; 3] = [
@@ -600,6 +621,7 @@ async fn a_typical_entry_takes_at_most_400_bytes_on_the_disk() {
         of(blobs),
         of(whole - blobs)
     );
+    println!("{said}");
     assert!(of(whole) <= 400.0, "{said}");
     assert!(of(plain as u64) > 300.0, "{said}");
 }

@@ -1,5 +1,9 @@
-//! Files in an outbox or inbox: whole or not there.
+//! Files in an outbox or inbox: whole or not there. Whoever else writes to the folder may put anything into it: links are not
+//! followed, and what is no file is not opened.
 
+use aws_lc_rs::digest;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -8,15 +12,21 @@ use std::path::Path;
 use std::time::SystemTime;
 
 /// Ends the name of a file that is being written.
-const UNFINISHED: &str = ".new";
+pub const UNFINISHED: &str = ".new";
 
 /// Makes a folder, and those above it, for its owner alone.
-pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// As the file system.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 /// Writes a file whole, or not at all.
-pub(super) fn put(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+///
+/// # Errors
+/// As the file system.
+pub fn put(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let unfinished = folder.join(format!("{name}{UNFINISHED}"));
     let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&unfinished)?;
     file.write_all(bytes)?;
@@ -26,12 +36,18 @@ pub(super) fn put(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Makes what was renamed or removed in a folder durable.
-pub(super) fn sync(folder: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// As the file system.
+pub fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
 /// At most so many names in a folder, in order, without those of files that are being written.
-pub(super) fn names(folder: &Path, max: usize) -> io::Result<Vec<OsString>> {
+///
+/// # Errors
+/// As the file system.
+pub fn names(folder: &Path, max: usize) -> io::Result<Vec<OsString>> {
     let mut listing = Listing::read(folder, max)?;
     listing.whole.sort();
     Ok(listing.whole)
@@ -39,18 +55,21 @@ pub(super) fn names(folder: &Path, max: usize) -> io::Result<Vec<OsString>> {
 
 /// What lies in a folder that others write to.
 #[derive(Debug, Default)]
-pub(super) struct Listing {
+pub struct Listing {
     /// Names in any order.
-    pub(super) whole: Vec<OsString>,
+    pub whole: Vec<OsString>,
     /// Of files that are being written, or never were finished.
-    pub(super) unfinished: Vec<OsString>,
+    pub unfinished: Vec<OsString>,
     /// Whether there may be more.
-    pub(super) is_cut: bool,
+    pub is_cut: bool,
 }
 
 impl Listing {
     /// At most so many names of each kind.
-    pub(super) fn read(folder: &Path, max: usize) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// As the file system.
+    pub fn read(folder: &Path, max: usize) -> io::Result<Self> {
         let mut listing = Self::default();
         for entry in fs::read_dir(folder)? {
             let name = entry?.file_name();
@@ -67,10 +86,13 @@ impl Listing {
 }
 
 /// Tells a file from another one in its place.
-pub(super) type Mark = (SystemTime, u64, u64);
+pub type Mark = (SystemTime, u64, u64);
 
 /// The mark of what is there, if something is.
-pub(super) fn mark(path: &Path) -> io::Result<Option<Mark>> {
+///
+/// # Errors
+/// As the file system.
+pub fn mark(path: &Path) -> io::Result<Option<Mark>> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         metadata => metadata.and_then(|found| Ok(Some((found.modified()?, found.len(), found.ino())))),
@@ -79,15 +101,20 @@ pub(super) fn mark(path: &Path) -> io::Result<Option<Mark>> {
 
 /// What reading a file gave.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Content {
+pub enum Content {
+    /// Its bytes.
     Bytes(Vec<u8>),
+    /// It has more bytes than were asked for.
     TooLong,
     /// A folder, a link, a pipe: nothing that is opened.
     NoFile,
 }
 
 /// Reads a file of at most so many bytes. Links are not followed, and what is no file is not opened.
-pub(super) fn read(path: &Path, max: usize) -> io::Result<Content> {
+///
+/// # Errors
+/// As the file system.
+pub fn read(path: &Path, max: usize) -> io::Result<Content> {
     let metadata = fs::symlink_metadata(path)?;
     if !metadata.is_file() {
         return Ok(Content::NoFile);
@@ -100,8 +127,45 @@ pub(super) fn read(path: &Path, max: usize) -> io::Result<Content> {
     Ok(if metadata.len() > max || bytes.len() as u64 > max { Content::TooLong } else { Content::Bytes(bytes) })
 }
 
+/// Opens a file that somebody else put there, to read it: nothing when it is a folder, a link or a pipe.
+///
+/// # Errors
+/// As the file system.
+pub fn open(path: &Path) -> io::Result<Option<File>> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+    let flags = i32::try_from(flags).map_err(io::Error::other)?;
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        // A link, or what no process waits at the other end of.
+        Err(error) if [Some(Errno::LOOP), Some(Errno::NXIO)].contains(&Errno::from_io_error(&error)) => {
+            return Ok(None);
+        }
+        file => file?,
+    };
+    // Of what was opened, not of what the name means by now.
+    let is_file = file.metadata()?.is_file();
+    Ok(is_file.then_some(file))
+}
+
+/// SHA-256 of what is left of a file, in hexadecimal.
+///
+/// # Errors
+/// As the file system.
+pub fn sha256(file: &mut impl Read) -> io::Result<String> {
+    let mut hash = digest::Context::new(&digest::SHA256);
+    let mut piece = vec![0; 64 << 10];
+    loop {
+        let length = file.read(&mut piece)?;
+        let Some(read) = piece.get(..length).filter(|read| !read.is_empty()) else { break };
+        hash.update(read);
+    }
+    Ok(hex::encode(hash.finish()))
+}
+
 /// Removes a file; one that is gone already is no error.
-pub(super) fn remove(path: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// As the file system.
+pub fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         // Who put a folder here?
@@ -110,31 +174,9 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The name of a bundle's file: in the order of names, who saw the fewest entries comes first.
-pub(super) fn bundle_name(old: u64, size: u64) -> String {
-    format!("{size:020}-{old:020}")
-}
-
-/// The old size and the size that a bundle's file is named by.
-pub(super) fn sizes_of(name: &str) -> Option<(u64, u64)> {
-    let (size, old) = name.split_once('-')?;
-    let (size, old) = (size.parse().ok()?, old.parse().ok()?);
-    (bundle_name(old, size) == name).then_some((old, size))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_in_the_order_of_sizes() {
-        let mut names = [(9, 10), (0, 9), (10, 100), (3, 10)].map(|(old, size)| bundle_name(old, size));
-        names.sort();
-        assert_eq!(names.map(|name| sizes_of(&name).unwrap()), [(0, 9), (3, 10), (9, 10), (10, 100)]);
-        for bad in ["", "1-2", "x", "00000000000000000001-0000000000000000000x", "../../etc/passwd"] {
-            assert_eq!(sizes_of(bad), None, "{bad}");
-        }
-    }
 
     #[test]
     fn only_files_are_read_and_no_more_of_them_than_asked_for() {

@@ -1,7 +1,6 @@
-//! Who carries bundles upward on one machine, until diodes do.
+//! Who carries what is shown and stays: checkpoints, upward, with a record of what was carried.
 
-use super::files::{self, Content};
-use super::outbox::asked_folder;
+use crate::files::{self, Content};
 use aws_lc_rs::digest::{SHA256, digest};
 use fastness_ledger::BUNDLE_LEN_MAX;
 use std::collections::BTreeMap;
@@ -9,7 +8,7 @@ use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// Lines of the record after which it is written anew, without what is in the outbox no longer.
@@ -17,8 +16,10 @@ const RECORD_LINES_MAX: usize = 16_384;
 
 /// Copies bundles from an outbox into an inbox above. What was carried is in a record of the carrier's own: nothing of the
 /// inbox is ever read, so that nothing of it shows below.
+///
+/// Files are named by two sizes ([`shown_name`]), since what is shown says of one size that it leads on to the other.
 #[derive(Debug)]
-pub struct Carrier {
+pub struct Showing {
     outbox: PathBuf,
     inbox: PathBuf,
     record: PathBuf,
@@ -41,7 +42,7 @@ struct Carried {
     seen: Option<(SystemTime, u64)>,
 }
 
-impl Carrier {
+impl Showing {
     /// A carrier from an outbox to an inbox, with its record in a file.
     #[must_use]
     pub const fn new(outbox: PathBuf, inbox: PathBuf, record: PathBuf) -> Self {
@@ -84,7 +85,7 @@ impl Carrier {
     }
 
     fn carry_one(&mut self, name: &str, carried: &mut BTreeMap<String, Carried>) -> io::Result<bool> {
-        let Some((old, size)) = files::sizes_of(name) else { return Ok(false) };
+        let Some((old, size)) = sizes_of(name) else { return Ok(false) };
         let path = self.outbox.join(name);
         let metadata = match fs::symlink_metadata(&path) {
             // The region keeps so many and no more.
@@ -97,7 +98,7 @@ impl Carrier {
         }
         let Content::Bytes(bytes) = files::read(&path, BUNDLE_LEN_MAX)? else { return Ok(false) };
         // By content: a log that was put back writes other bundles under names that were there before.
-        let sum = hex(digest(&SHA256, &bytes).as_ref());
+        let sum = hex::encode(digest(&SHA256, &bytes));
         let new = carried.get(name).is_none_or(|known| known.sum != sum);
         if new {
             self.ask(old)?;
@@ -157,7 +158,7 @@ impl Carrier {
             text => text?,
         };
         let lines: Vec<(&str, &str)> = text.lines().filter_map(|line| line.split_once(' ')).collect();
-        self.last = lines.iter().rev().find_map(|(_, name)| files::sizes_of(name)).map(|(_, size)| size);
+        self.last = lines.iter().rev().find_map(|(_, name)| sizes_of(name)).map(|(_, size)| size);
         let there = |name: &str| names.binary_search_by(|one| one.as_str().cmp(name)).is_ok();
         let mut carried = BTreeMap::new();
         let mut kept = String::new();
@@ -174,11 +175,24 @@ impl Carrier {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _written = write!(text, "{byte:02x}");
-        text
-    })
+/// The name of a file that is shown: in the order of names, who saw the fewest entries comes first.
+#[must_use]
+pub fn shown_name(old: u64, size: u64) -> String {
+    format!("{size:020}-{old:020}")
+}
+
+/// The old size and the size that a file is named by.
+#[must_use]
+pub fn sizes_of(name: &str) -> Option<(u64, u64)> {
+    let (size, old) = name.split_once('-')?;
+    let (size, old) = (size.parse().ok()?, old.parse().ok()?);
+    (shown_name(old, size) == name).then_some((old, size))
+}
+
+/// Where carriers ask for a file from a size, by an empty file of that name.
+#[must_use]
+pub fn asked_folder(outbox: &Path) -> PathBuf {
+    outbox.with_file_name("asked")
 }
 
 #[cfg(test)]
@@ -186,21 +200,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn names_are_in_the_order_of_sizes() {
+        let mut names = [(9, 10), (0, 9), (10, 100), (3, 10)].map(|(old, size)| shown_name(old, size));
+        names.sort();
+        assert_eq!(names.map(|name| sizes_of(&name).unwrap()), [(0, 9), (3, 10), (9, 10), (10, 100)]);
+        for bad in ["", "1-2", "x", "00000000000000000001-0000000000000000000x", "../../etc/passwd"] {
+            assert_eq!(sizes_of(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
     fn a_record_is_bounded_and_says_what_was_carried() {
         let folder = tempfile::tempdir().unwrap();
         let [outbox, inbox, record] = ["outbox/witness", "inbox", "record"].map(|name| folder.path().join(name));
         fs::create_dir_all(&outbox).unwrap();
-        let new = || Carrier { lines_max: 8, ..Carrier::new(outbox.clone(), inbox.clone(), record.clone()) };
+        let new = || Showing { lines_max: 8, ..Showing::new(outbox.clone(), inbox.clone(), record.clone()) };
         let mut carrier = new();
         for size in 1..=100 {
-            fs::write(outbox.join(files::bundle_name(size - 1, size)), format!("bundle {size}")).unwrap();
+            fs::write(outbox.join(shown_name(size - 1, size)), format!("bundle {size}")).unwrap();
             if let Some(old) = size.checked_sub(4) {
-                files::remove(&outbox.join(files::bundle_name(old.saturating_sub(1), old))).unwrap();
+                files::remove(&outbox.join(shown_name(old.saturating_sub(1), old))).unwrap();
             }
             assert_eq!(carrier.carry().unwrap(), 1);
             let lines = fs::read_to_string(&record).unwrap().lines().count();
             assert!(lines <= 8 + 5, "{lines} lines after {size}");
-            fs::remove_file(inbox.join(files::bundle_name(size - 1, size))).unwrap();
+            fs::remove_file(inbox.join(shown_name(size - 1, size))).unwrap();
         }
         // Whoever goes on from the record carries nothing twice, and knows where it stopped.
         for mut carrier in [carrier, new()] {

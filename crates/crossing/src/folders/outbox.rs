@@ -1,0 +1,283 @@
+//! What a region sends: bundles that are staged, and those that are sent again.
+
+use super::disk::Disk;
+use super::kept;
+use super::names::{FolderNames, PlacedName, bundle_file_name};
+use super::spooler::Spooler;
+use crate::files;
+use fastness_operation::{BundleId, RegionName};
+use fastness_vault::{RootKey, VaultError};
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::num::NonZeroU64;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The most bundles of one label for one region that wait; then its lifts wait, too. Other labels are not counted, so that
+/// they do not feel it.
+pub const STAGED_MAX: usize = 256;
+
+/// The outbox of a region, with a folder for each region that it sends to.
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    folder: PathBuf,
+    names: FolderNames,
+    pub(super) disk: Disk,
+    /// Held by whoever gives numbers, or takes kept bundles away.
+    numbers: Mutex<()>,
+}
+
+/// A bundle that is being written. Unless it is [`finish`](Self::finish)ed, its file goes.
+#[derive(Debug)]
+pub struct NewBundle {
+    shared: Arc<Shared>,
+    folder: PathBuf,
+    name: PlacedName,
+    file: File,
+    is_finished: bool,
+}
+
+/// A bundle that is written and durable, and not sent yet: nothing reads it before [`release`](Self::release). What a crash
+/// leaves of it is decided by [`Outbox::settle`].
+#[derive(Debug)]
+pub struct WholeBundle {
+    shared: Arc<Shared>,
+    folder: PathBuf,
+    name: PlacedName,
+}
+
+/// What became of numbers that are to be sent again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Resent {
+    /// Those that are ready again.
+    pub again: Vec<NonZeroU64>,
+    /// Those that are kept no longer, or were never given.
+    pub gone: Vec<NonZeroU64>,
+}
+
+impl Outbox {
+    /// The outbox in a folder, of the region with this root key.
+    ///
+    /// # Errors
+    /// When the names of its folders cannot be derived.
+    pub fn new(folder: PathBuf, root: &RootKey) -> Result<Self, VaultError> {
+        let names = FolderNames::of(root)?;
+        let shared = Shared { folder, names, disk: Disk::default(), numbers: Mutex::new(()) };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// A file for a bundle of one label, behind all that the label's work wrote before.
+    ///
+    /// # Errors
+    /// As the file system.
+    pub fn stage(&self, to: &RegionName, banner: &str, id: &BundleId) -> io::Result<NewBundle> {
+        let folder = self.shared.label_folder(to, banner);
+        self.shared.disk.make_folder(&folder)?;
+        let last = staged_names(&folder)?.last().map_or(0, |name| name.place.get());
+        let place = NonZeroU64::MIN.saturating_add(last);
+        let name = PlacedName { place, id: id.clone() };
+        let path = folder.join(unfinished(&name));
+        let mut options = OpenOptions::new();
+        let file = options.create_new(true).read(true).write(true).mode(0o600).open(path)?;
+        Ok(NewBundle { shared: Arc::clone(&self.shared), folder, name, file, is_finished: false })
+    }
+
+    /// How many bundles of a label wait for a carrier, those with numbers among them.
+    ///
+    /// # Errors
+    /// As the file system.
+    pub fn staged(&self, to: &RegionName, banner: &str) -> io::Result<usize> {
+        staged_names(&self.shared.label_folder(to, banner)).map(|names| names.len())
+    }
+
+    /// At the start of the region, for each label and each region that it sends to: releases the bundles that a crash left
+    /// whole and that the label's rows say were sent; the others go.
+    ///
+    /// # Errors
+    /// As the file system.
+    pub fn settle(&self, to: &RegionName, banner: &str, mut is_sent: impl FnMut(&BundleId) -> bool) -> io::Result<()> {
+        let folder = self.shared.label_folder(to, banner);
+        let listing = match files::Listing::read(&folder, usize::MAX) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            listing => listing?,
+        };
+        let disk = &self.shared.disk;
+        for found in &listing.unfinished {
+            let name = found.to_str().and_then(|name| PlacedName::staged(name.strip_suffix(files::UNFINISHED)?));
+            match name.filter(|name| is_sent(&name.id)) {
+                Some(name) => disk.rename(&folder.join(found), &folder.join(name.as_staged()))?,
+                None => disk.remove(&folder.join(found))?,
+            }
+        }
+        if listing.unfinished.is_empty() { Ok(()) } else { disk.sync_folder(&folder) }
+    }
+
+    /// Who gives numbers to bundles for a region. One at a time works on a folder.
+    #[must_use]
+    pub fn spooler(&self, to: &RegionName) -> Spooler {
+        Spooler::new(Arc::clone(&self.shared), self.shared.pair_folder(to))
+    }
+
+    /// Makes bundles that were sent ready again, as far as they are kept.
+    ///
+    /// # Errors
+    /// As the file system; some may be ready again then.
+    pub fn resend(&self, to: &RegionName, numbers: &[NonZeroU64]) -> io::Result<Resent> {
+        let (_lock, folder) = (self.shared.lock(), self.shared.pair_folder(to));
+        let (kept, ready) = (folder.join("kept"), folder.join("ready"));
+        let mut resent = Resent::default();
+        let names = kept::names(&kept)?;
+        for number in numbers {
+            match names.iter().find(|name| name.place == *number) {
+                Some(name) => {
+                    let unseen = ready.join(format!("{}{}", bundle_file_name(*number), files::UNFINISHED));
+                    // One that was not seen yet comes by itself.
+                    if files::mark(&unseen)?.is_none() {
+                        let to = ready.join(bundle_file_name(*number));
+                        self.shared.disk.link(&kept.join(name.as_kept()), &to)?;
+                    }
+                    resent.again.push(*number);
+                }
+                None => resent.gone.push(*number),
+            }
+        }
+        if !resent.again.is_empty() {
+            self.shared.disk.sync_folder(&ready)?;
+            // A diode remembers what it sent, and has to be told.
+            let lines: Vec<String> = resent.again.iter().map(ToString::to_string).collect();
+            self.shared.disk.put(&folder, RESEND, (lines.join("\n") + "\n").as_bytes())?;
+        }
+        Ok(resent)
+    }
+
+    /// Removes bundles that hold what must not be sent or kept any more, wherever they lie; how many files went. A number
+    /// that one of them has is not given again.
+    ///
+    /// # Errors
+    /// As the file system; some may be gone then.
+    pub fn drop_bundles(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<usize> {
+        let (_lock, folder) = (self.shared.lock(), self.shared.pair_folder(to));
+        let disk = &self.shared.disk;
+        let (kept, ready) = (folder.join("kept"), folder.join("ready"));
+        let names = kept::names(&kept)?;
+        let (mut found, mut changed) = (Vec::new(), BTreeSet::new());
+        for name in names.iter().filter(|name| ids.contains(&name.id)) {
+            let seen = ready.join(bundle_file_name(name.place));
+            found.extend([seen.with_extension("bundle.new"), seen, kept.join(name.as_kept())]);
+        }
+        if !found.is_empty() {
+            kept::write_next(disk, &folder, &names)?;
+        }
+        for label in label_folders(&folder)? {
+            let staged = staged_names(&label)?.into_iter().filter(|name| ids.contains(&name.id));
+            found.extend(staged.map(|name| label.join(name.as_staged())));
+        }
+        let mut count = 0;
+        for path in found {
+            count += usize::from(files::mark(&path)?.is_some());
+            disk.remove(&path)?;
+            changed.extend(path.parent().map(Path::to_owned));
+        }
+        changed.iter().try_for_each(|folder| disk.sync_folder(folder)).map(|()| count)
+    }
+
+    #[cfg(test)]
+    pub(super) fn disk(&self) -> &Disk {
+        &self.shared.disk
+    }
+}
+
+/// The file beside `ready/` with the numbers that are sent again, one a line, for a carrier that remembers what it sent.
+const RESEND: &str = "resend";
+
+impl Shared {
+    fn pair_folder(&self, to: &RegionName) -> PathBuf {
+        self.folder.join(to.as_str())
+    }
+
+    fn label_folder(&self, to: &RegionName, banner: &str) -> PathBuf {
+        self.pair_folder(to).join("staged").join(self.names.of_label(to, banner))
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, ()> {
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl NewBundle {
+    /// The file to write into, from its start.
+    #[must_use]
+    pub const fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Makes what was written durable.
+    ///
+    /// # Errors
+    /// As the file system; the file goes.
+    pub fn finish(mut self) -> io::Result<WholeBundle> {
+        let path = self.folder.join(unfinished(&self.name));
+        self.shared.disk.sync_file(&self.file, &path)?;
+        self.shared.disk.sync_folder(&self.folder)?;
+        self.is_finished = true;
+        Ok(WholeBundle { shared: Arc::clone(&self.shared), folder: self.folder.clone(), name: self.name.clone() })
+    }
+}
+
+impl Drop for NewBundle {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            // What stays behind goes at the next start.
+            let _gone = self.shared.disk.remove(&self.folder.join(unfinished(&self.name)));
+        }
+    }
+}
+
+impl WholeBundle {
+    /// Hands the bundle to the spooler: after what the label's rows say of it is durable.
+    ///
+    /// # Errors
+    /// As the file system; then it is [`Outbox::settle`]d at the next start.
+    pub fn release(self) -> io::Result<()> {
+        let (from, to) = (self.folder.join(unfinished(&self.name)), self.folder.join(self.name.as_staged()));
+        self.shared.disk.rename(&from, &to)?;
+        self.shared.disk.sync_folder(&self.folder)
+    }
+
+    /// Removes the bundle: the label's rows do not name it.
+    ///
+    /// # Errors
+    /// As the file system.
+    pub fn discard(self) -> io::Result<()> {
+        self.shared.disk.remove(&self.folder.join(unfinished(&self.name)))
+    }
+}
+
+fn unfinished(name: &PlacedName) -> String {
+    format!("{}{}", name.as_staged(), files::UNFINISHED)
+}
+
+/// What a label's work wrote, in order; nothing when there is no such folder yet.
+pub(super) fn staged_names(folder: &Path) -> io::Result<Vec<PlacedName>> {
+    let names = match files::names(folder, usize::MAX) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        names => names?,
+    };
+    Ok(names.iter().filter_map(|name| PlacedName::staged(name.to_str()?)).collect())
+}
+
+/// The folders of labels that something was ever staged in, in order.
+pub(super) fn label_folders(pair: &Path) -> io::Result<Vec<PathBuf>> {
+    let staged = pair.join("staged");
+    match files::names(&staged, usize::MAX) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        names => Ok(names?.iter().map(|name| staged.join(name)).collect()),
+    }
+}

@@ -1,0 +1,461 @@
+//! Sending: what lifts have to send goes into bundles, one at a time and label by label.
+//!
+//! ```text
+//! subject opened anew → WalkLift decided → walk → mapping → SendObjects decided → written, synced
+//!   → committed with its entry → released
+//! ```
+//!
+//! The commit makes the bundle sent: it moves the lift's cursor and names the bundle. A file that no commit names is
+//! removed; one that a commit names is released, by the next turn if a crash came between. So each object goes once.
+
+use super::order::Unfollowed;
+use super::seams::{StagedFile, WholeFile};
+use super::{Crossing, LabelTurn, Rest, apart};
+use crate::record::Draft;
+use crate::{Context, Gate};
+use fastness_crossing::{BundleError, BundleWriter, Errand, NewObject, Outline, Peer, Person};
+use fastness_decide::crossing::{self as decide, Candidate};
+use fastness_decide::{Chore, Permit};
+use fastness_identity::directory::{Mapping, sending_mapping};
+use fastness_identity::{Duty, Subject};
+use fastness_label::Label;
+use fastness_operation::{Attributes, BundleId, CrossingAct, CrossingWay, Half, Operation, Stop};
+use fastness_store::{Fault, Lift, LiftStep, Liftable, Sendable, SentBundle, Walked, day_of};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// Bundles of a label that may wait for the carrier; then its lifts wait, too.
+pub(super) const STAGED_MAX: usize = 256;
+
+/// What a batch is sent with.
+struct Errands {
+    crossing: Arc<Crossing>,
+    lift: Lift,
+    subject: Subject,
+    mapping: Mapping,
+    peer: Arc<Peer>,
+    context: Context,
+    label: Label,
+}
+
+/// What a step looked at, by key: what goes, and why the rest stays. A cut takes away what is behind it, so that the next
+/// step looks at that anew and nothing is counted twice.
+struct Batch {
+    seen: BTreeMap<String, Result<Liftable, Stop>>,
+    /// Where the lift stands afterwards.
+    to: Option<String>,
+    over: bool,
+}
+
+impl Batch {
+    /// What goes, in the order of keys.
+    fn goes(&self) -> Vec<Liftable> {
+        self.seen.values().filter_map(|one| one.as_ref().ok()).cloned().collect()
+    }
+
+    fn leave_out(&mut self, one: &Liftable, why: Stop) {
+        self.seen.insert(one.key.to_string(), Err(why));
+    }
+
+    /// Ends the step before a key; a step that looked at nothing ends where the lift stood.
+    fn cut_before(&mut self, key: &str, stood: Option<&String>) {
+        self.seen.split_off(key);
+        self.to = self.seen.last_key_value().map(|(last, _)| last).or(stood).cloned();
+        self.over = false;
+    }
+
+    fn left_out(&self) -> BTreeMap<Stop, u64> {
+        let mut counts = BTreeMap::new();
+        for why in self.seen.values().filter_map(|one| one.as_ref().err()) {
+            *counts.entry(*why).or_default() += 1;
+        }
+        counts
+    }
+}
+
+/// What a call did for one lift.
+#[derive(Default)]
+struct Went {
+    /// Whether a bundle went.
+    bundle: bool,
+    /// Up to which version the pass of a standing lift went, if it is over.
+    passed: Option<u64>,
+}
+
+impl Went {
+    fn of(lift: &Lift, bundle: bool) -> Self {
+        let is_passed = lift.standing && lift.cursor.is_none();
+        Self { bundle, passed: is_passed.then_some(lift.passing) }
+    }
+}
+
+/// A bundle that is durable.
+struct Written {
+    file: Box<dyn WholeFile>,
+    bytes: u64,
+}
+
+impl Gate {
+    /// Sends one bundle of each lift of a label that has something to send, oldest first; how many bundles went. Whoever
+    /// calls it calls it again: a lift that may go no longer ends, one that must wait waits.
+    ///
+    /// # Errors
+    /// A failure; what was not done is done by the next call.
+    pub async fn send_lifts(&self, label: Label) -> Result<usize, Fault> {
+        let Some(crossing) = self.crossing.clone() else { return Ok(0) };
+        let Some(chore) = Chore::of(label, &self.store.labels()) else { return Ok(0) };
+        let turn = crossing.turn(label);
+        let mut turn = turn.lock().await;
+        self.settle_staged(&crossing, &chore, &mut turn)?;
+        let (mut bundles, mut failed) = (0, None);
+        let due = self.store.due_lifts(&chore)?;
+        turn.rests.retain(|id, _| due.iter().any(|lift| lift.id == *id));
+        for mut lift in due {
+            let (account, id) = (lift.account, lift.id.clone());
+            let context = self.context_of_order(label, &format!("lift {id}"));
+            let now_ms = context.moment.now_ms;
+            if !turn.wakes(&mut lift, self.store.next_sequence(&chore)?, now_ms) {
+                continue;
+            }
+            self.settle_staged(&crossing, &chore, &mut turn)?;
+            let draft = Draft::on_a_lifts_order(self, label, &lift, &context);
+            // Not before the file has its name is the next one written.
+            turn.settled = false;
+            match self.send_bundle(&crossing, label, lift, context.clone()).await {
+                Ok(Went { bundle, passed }) => {
+                    bundles += usize::from(bundle);
+                    turn.rests.extend(passed.map(|passing| (id, Rest { passing, at_ms: now_ms })));
+                }
+                // One that cannot go now holds up no other.
+                Err(Unfollowed::Failed(fault)) => {
+                    failed = failed.or(Some(fault));
+                    continue;
+                }
+                Err(Unfollowed::Refused(refusal)) => {
+                    let entry = draft.refused(refusal.reason, refusal.code.as_str());
+                    let record = Box::new(move |_: &Result<Lift, Fault>| entry);
+                    let why = refusal.message;
+                    match self.store.refuse_lift(&chore, (account, &id), why, context.moment, record).await {
+                        // Somebody stopped it meanwhile.
+                        Ok(_) | Err(Fault::Refused { .. } | Fault::Withheld(_)) => {}
+                        Err(fault) => return Err(fault),
+                    }
+                }
+            }
+            turn.settled = true;
+        }
+        failed.map_or(Ok(bundles), Err)
+    }
+
+    /// Gives names to the files that a crash or a failure left whole, and removes the others. Whoever sends from a label
+    /// does this first, in the label's turn.
+    pub(crate) fn settle_staged(&self, crossing: &Crossing, chore: &Chore, turn: &mut LabelTurn) -> Result<(), Fault> {
+        if turn.settled {
+            return Ok(());
+        }
+        let (banner, committed) = (self.banner(chore.view().session()), self.store.committed_bundles(chore)?);
+        let mut names = crossing.parts.regions.names();
+        names.push(crossing.parts.own.region().clone());
+        for to in names {
+            let is_sent = |id: &BundleId| committed.contains(id);
+            crossing.parts.staging.settle(&to, &banner, &is_sent).map_err(disk)?;
+        }
+        turn.settled = true;
+        Ok(())
+    }
+
+    /// One bundle of a lift, if there is one.
+    async fn send_bundle(
+        &self,
+        crossing: &Arc<Crossing>,
+        label: Label,
+        lift: Lift,
+        context: Context,
+    ) -> Result<Went, Unfollowed> {
+        let subject = self.subject_today(&lift.key, &lift.by, label)?;
+        let walk =
+            CrossingAct::WalkLift { lift: lift.id.clone(), bucket: lift.bucket.clone(), prefix: lift.prefix.clone() };
+        let walk = self.permit_for(&subject, Operation::Crossing(Box::new(walk)))?;
+        let way = (CrossingWay::Lift, &lift.bucket, &lift.to);
+        let find =
+            |rows: &dyn fastness_identity::Directory| sending_mapping(rows, lift.account, way, Some(&lift.mapping));
+        let mapping = self.store.directory(&walk, find)?;
+        // Keys that are not here yet, and a carrier that does not come, hold a lift up and end none.
+        let Some(peer) = crossing.keys(&lift.to) else { return Ok(Went::default()) };
+        let banner = self.banner(label);
+        if crossing.parts.staging.staged(&lift.to, &banner).map_err(disk)? >= STAGED_MAX {
+            return Ok(Went::default());
+        }
+        let errands = Errands { crossing: Arc::clone(crossing), lift, subject, mapping, peer, context, label };
+        let Some(mut batch) = self.choose(&errands, &walk).await? else { return Ok(Went::default()) };
+        if errands.lift.standing && errands.lift.cursor.is_none() && batch.over && batch.seen.is_empty() {
+            // Nothing to say, and so no entry: what stands would fill the ledger.
+            return Ok(Went::of(&errands.lift, false));
+        }
+        let bundle = BundleId::from_random(StdRng::from_seed(errands.context.moment.seed).random());
+        let Some(opening) = self.permit_to_send(&errands, &bundle, &mut batch)? else {
+            let lift = self.advance(&errands, walk, batch, None).await?;
+            return Ok(Went::of(&lift, false));
+        };
+        let (gate, id) = (self.clone(), bundle.clone());
+        let (errands, batch, written) = apart(move || {
+            let opened = gate.store.open_versions(&opening)?;
+            let written = gate.write_bundle(&errands, &id, &mut batch, opened)?;
+            Ok((errands, batch, written))
+        })
+        .await?;
+        let Some(Written { file, bytes }) = written else {
+            let lift = self.advance(&errands, walk, batch, None).await?;
+            return Ok(Went::of(&lift, false));
+        };
+        // What was gone, or is damaged, is not in the bundle: it is not in the entry either.
+        let send = self.permit_for(&errands.subject, errands.sending(&bundle, &batch.goes()))?;
+        let mapping = errands.mapping.name.clone();
+        let sent = SentBundle { mapping, day: day_of(errands.context.moment.now_ms), bytes };
+        match self.advance(&errands, send, batch, Some(sent)).await {
+            Ok(lift) => {
+                apart(move || file.release().map_err(disk)).await?;
+                Ok(Went::of(&lift, true))
+            }
+            // It was stopped, or stands elsewhere: nothing of this bundle went.
+            Err(Fault::Refused { .. } | Fault::Withheld(_)) => {
+                apart(move || file.discard().map_err(disk)).await?;
+                Ok(Went::default())
+            }
+            // It may be committed all the same: the next turn looks.
+            Err(fault) => Err(Unfollowed::Failed(fault)),
+        }
+    }
+
+    /// Walks, and asks the mapping what of it may go; nothing when the day's measure lets nothing go.
+    async fn choose(&self, errands: &Errands, walk: &Permit) -> Result<Option<Batch>, Unfollowed> {
+        let Errands { lift, mapping, label, context, .. } = errands;
+        let used = self.store.used(walk, &mapping.name, day_of(context.moment.now_ms))?;
+        let mut walked = self.walk_on(walk, lift.clone()).await?;
+        // A pass over a bucket in which little is new needs no entry for each step of it.
+        while lift.standing && !walked.over && walked.found.is_empty() {
+            walked = self.walk_on(walk, Lift { cursor: walked.cursor, ..lift.clone() }).await?;
+        }
+        let mut batch = Batch { seen: BTreeMap::new(), to: walked.cursor, over: walked.over };
+        batch.seen.extend(walked.later.into_iter().map(|key| (key, Err(Stop::Later))));
+        // What alone is more than a day's measure would be waited for without end.
+        let at_once = |one: &Liftable| match one {
+            one if one.customer => Some(Stop::CustomerKey),
+            one if one.size > mapping.bytes_per_day => Some(Stop::TooLarge),
+            _ => None,
+        };
+        let candidate =
+            |one: &Liftable| Candidate { label: *label, content_type: one.content_type.clone(), size: one.size };
+        let asked: Vec<Candidate> = walked.found.iter().filter(|one| at_once(one).is_none()).map(candidate).collect();
+        let answers = decide::send(mapping, self.store.policy(), *label, used, &asked)?;
+        let mut answers = answers.into_iter();
+        for one in walked.found {
+            let answer = match at_once(&one) {
+                Some(why) => Err(why),
+                None => answers.next().unwrap_or(Err(Stop::Day)),
+            };
+            let key = one.key.to_string();
+            if answer == Err(Stop::Day) {
+                // The rest waits for another day, where it is.
+                batch.cut_before(&key, lift.cursor.as_ref());
+                return Ok((!batch.seen.is_empty()).then_some(batch));
+            }
+            batch.seen.insert(key, answer.map(|()| one));
+        }
+        Ok(Some(batch))
+    }
+
+    async fn walk_on(&self, permit: &Permit, lift: Lift) -> Result<Walked, Fault> {
+        let (gate, permit) = (self.clone(), permit.clone());
+        apart(move || gate.store.walk_lift(&permit, &lift)).await
+    }
+
+    /// Leave to send what goes: of all at once, or, if a policy withholds some of it, of the rest. Nothing when nothing is
+    /// left.
+    fn permit_to_send(
+        &self,
+        errands: &Errands,
+        bundle: &BundleId,
+        batch: &mut Batch,
+    ) -> Result<Option<Permit>, Unfollowed> {
+        let Errands { lift, label, .. } = errands;
+        let decide = |objects: &[Liftable]| match self.permit_for(&errands.subject, errands.sending(bundle, objects)) {
+            Ok(permit) if !permit.withholds(&lift.bucket, *label) => Ok(Some(permit)),
+            Ok(_) | Err(Unfollowed::Refused(_)) => Ok(None),
+            Err(failed) => Err(failed),
+        };
+        let goes = batch.goes();
+        if goes.is_empty() {
+            return Ok(None);
+        }
+        if let Some(permit) = decide(&goes)? {
+            return Ok(Some(permit));
+        }
+        for one in goes {
+            if decide(std::slice::from_ref(&one))?.is_none() {
+                batch.leave_out(&one, Stop::Withheld);
+            }
+        }
+        let goes = batch.goes();
+        if goes.is_empty() {
+            return Ok(None);
+        }
+        let changed = || Unfollowed::Failed(Fault::Failed("a policy was changed meanwhile".to_owned()));
+        decide(&goes)?.ok_or_else(changed).map(Some)
+    }
+
+    /// Writes what was opened into a staged file and makes it durable; nothing when all of it stays. It blocks.
+    fn write_bundle(
+        &self,
+        errands: &Errands,
+        bundle: &BundleId,
+        batch: &mut Batch,
+        opened: Vec<Result<Sendable, Stop>>,
+    ) -> Result<Option<Written>, Fault> {
+        let Errands { crossing, lift, peer, label, .. } = errands;
+        let banner = self.banner(*label);
+        let file = crossing.parts.staging.stage(&lift.to, &banner, bundle).map_err(disk)?;
+        let mut writer = BundleWriter::begin(file, crossing.parts.own.region(), peer).map_err(sealing)?;
+        let (mut any, mut bytes) = (false, 0);
+        for (one, opened) in batch.goes().into_iter().zip(opened) {
+            match add(&mut writer, &errands.mapping, &one, opened)? {
+                Added::Whole(size) => (any, bytes) = (true, bytes + size),
+                Added::Stays(why) => batch.leave_out(&one, why),
+                Added::Full if !any => batch.leave_out(&one, Stop::TooLarge),
+                // The next bundle begins with it.
+                Added::Full => {
+                    batch.cut_before(one.key.as_str(), lift.cursor.as_ref());
+                    break;
+                }
+            }
+        }
+        if !any {
+            return Ok(None);
+        }
+        let outline = Outline {
+            id: bundle.clone(),
+            made_ms: errands.context.moment.now_ms,
+            errand: errands.errand()?,
+            label: *label,
+        };
+        let written = writer.finish(outline, self.store.policy()).map_err(sealing)?;
+        let file = written.file.finish().map_err(disk)?;
+        Ok(Some(Written { file, bytes }))
+    }
+
+    /// Commits one step of a lift with its entry.
+    async fn advance(
+        &self,
+        errands: &Errands,
+        permit: Permit,
+        batch: Batch,
+        sent: Option<SentBundle>,
+    ) -> Result<Lift, Fault> {
+        let Errands { lift, subject, context, .. } = errands;
+        let draft = Draft::on_order(self, subject, context, permit.operation());
+        let (found, left_out) = (batch.seen.len() as u64, batch.left_out());
+        let stays: u64 = left_out.values().sum();
+        let made = match permit.operation() {
+            Operation::Crossing(act) => match act.as_ref() {
+                CrossingAct::SendObjects { bundle, to, .. } => format!("to {to} bundle {bundle} lift {}", lift.id),
+                _ => format!("found={found} left-out={stays}"),
+            },
+            _ => return Err(crate::perform::mismatch()),
+        };
+        let Batch { to, over, .. } = batch;
+        let step = LiftStep { from: lift.cursor.clone(), to, over, passing: lift.passing, found, left_out, sent };
+        let record = draft.record_outcome(move |_: &Lift| fastness_ledger::Outcome::Done(Some(made)));
+        self.store.advance_lift(&permit, step, context.moment, record).await
+    }
+}
+
+impl Errands {
+    fn sending(&self, bundle: &BundleId, objects: &[Liftable]) -> Operation {
+        let Lift { id, to, bucket, .. } = &self.lift;
+        let objects = objects.iter().map(|one| (one.key.clone(), one.version.clone())).collect();
+        let (crossing, bundle, to) = (id.to_string(), bundle.clone(), to.clone());
+        Operation::Crossing(Box::new(CrossingAct::SendObjects {
+            crossing,
+            bundle,
+            to,
+            bucket: bucket.clone(),
+            objects,
+        }))
+    }
+
+    /// What the manifest says beside its objects.
+    fn errand(&self) -> Result<Errand, Fault> {
+        let Half::Send { to_account, to_bucket, .. } = &self.mapping.half else {
+            return Err(crate::perform::mismatch());
+        };
+        let person = Person {
+            name: self.lift.by.name.clone(),
+            duty: self.subject.duty().map(Duty::name).unwrap_or_default().to_owned(),
+            at_ms: self.lift.started_ms,
+        };
+        Ok(Errand::Lift {
+            lift: self.lift.id.clone(),
+            mapping: self.mapping.name.clone(),
+            from_account: self.lift.account,
+            from_bucket: self.lift.bucket.clone(),
+            to_account: *to_account,
+            to_bucket: to_bucket.clone(),
+            purpose: self.lift.purpose.clone(),
+            ordered_by: vec![person],
+        })
+    }
+}
+
+/// What became of one object.
+enum Added {
+    Whole(u64),
+    Stays(Stop),
+    Full,
+}
+
+/// Puts one object into a bundle, or nothing of it.
+fn add(
+    writer: &mut BundleWriter<Box<dyn StagedFile>>,
+    mapping: &Mapping,
+    one: &Liftable,
+    opened: Result<Sendable, Stop>,
+) -> Result<Added, Fault> {
+    let Sendable { attributes, size, content } = match opened {
+        Ok(opened) => opened,
+        Err(why) => return Ok(Added::Stays(why)),
+    };
+    // Whole, before the bundle has any of it: one that breaks off spoils nothing.
+    let mut plain = Zeroizing::new(Vec::with_capacity(usize::try_from(size).unwrap_or(0)));
+    if !content.read(|piece| plain.extend_from_slice(piece))? {
+        return Ok(Added::Stays(Stop::Unreadable));
+    }
+    let new = NewObject { key: one.key.clone(), attributes: passing(attributes, mapping) };
+    if !writer.has_room(&new, size) {
+        return Ok(Added::Full);
+    }
+    match writer.object(new) {
+        Ok(()) => {}
+        Err(BundleError::Malformed(_)) => return Ok(Added::Stays(Stop::Metadata)),
+        Err(error) => return Err(sealing(error)),
+    }
+    writer.write(&plain).map_err(sealing)?;
+    writer.end_object().map_err(sealing)?;
+    Ok(Added::Whole(size))
+}
+
+/// What goes along with the content: its type, and the metadata that the mapping names. The other side looks at it anew.
+fn passing(attributes: Attributes, mapping: &Mapping) -> Attributes {
+    let metadata = attributes.metadata.into_iter().filter(|(name, _)| mapping.metadata.contains(name)).collect();
+    Attributes { content_type: attributes.content_type, metadata, ..Attributes::default() }
+}
+
+pub(super) fn disk(error: std::io::Error) -> Fault {
+    Fault::Failed(format!("the folders of crossing: {error}"))
+}
+
+pub(super) fn sealing(error: BundleError) -> Fault {
+    Fault::Failed(format!("writing a bundle: {error}"))
+}

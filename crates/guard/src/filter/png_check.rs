@@ -1,0 +1,49 @@
+//! The other reader of PNG, `zune-png`: it decodes both pictures and wants every pixel the same.
+
+use crate::Kind;
+use crate::filter::{differs, pair};
+use crate::rules::{Done, Outcome, Refusal, Rules, Task};
+use zune_core::bytestream::ZCursor;
+use zune_core::colorspace::ColorSpace;
+use zune_core::options::DecoderOptions;
+use zune_core::result::DecodingResult;
+use zune_png::PngDecoder;
+
+#[derive(PartialEq)]
+struct Picture {
+    width: usize,
+    height: usize,
+    color: ColorSpace,
+    samples: Vec<u16>,
+}
+
+pub(crate) fn run(rules: &Rules, _: &Task, contents: &[Vec<u8>]) -> Outcome {
+    let (before, after) = pair(contents)?;
+    if decode(rules, before)? != decode(rules, after)? {
+        return Err(differs("the pixels before and after"));
+    }
+    Ok(Done::default())
+}
+
+fn decode(rules: &Rules, content: &[u8]) -> Result<Picture, Refusal> {
+    let ambiguous = || Refusal::new(Kind::Ambiguous, "the second reader does not take it for a PNG");
+    let options = DecoderOptions::new_safe()
+        .set_strict_mode(true)
+        .set_max_width(1 << 20)
+        .set_max_height(1 << 20)
+        .png_set_confirm_crc(true)
+        .inflate_set_confirm_adler(true);
+    let mut decoder = PngDecoder::new_with_options(ZCursor::new(content), options);
+    decoder.decode_headers().map_err(|_| ambiguous())?;
+    let (width, height) = decoder.dimensions().ok_or_else(ambiguous)?;
+    if width.saturating_mul(height) > usize::try_from(rules.bounds().pixels).unwrap_or(usize::MAX) {
+        return Err(Refusal::new(Kind::Size, "more pixels than the policy allows"));
+    }
+    let samples = match decoder.decode().map_err(|_| ambiguous())? {
+        DecodingResult::U8(samples) => samples.into_iter().map(u16::from).collect(),
+        DecodingResult::U16(samples) => samples,
+        _ => return Err(ambiguous()),
+    };
+    let color = decoder.colorspace().ok_or_else(ambiguous)?;
+    Ok(Picture { width, height, color, samples })
+}

@@ -1,0 +1,128 @@
+//! The policy's words: looked for by `aho-corasick` in text from which case, look-alike letters and forms of width are
+//! taken away (`unicode-security`, UTS 39; `unicode-normalization`), and once more with nothing between the letters.
+
+use crate::Kind;
+use crate::filter::{only, segments};
+use crate::rules::{Done, Outcome, Refusal, Rules, Task};
+use aho_corasick::AhoCorasick;
+use std::sync::LazyLock;
+use unicode_normalization::UnicodeNormalization;
+use unicode_security::confusable_detection::skeleton;
+
+/// Shorter words would be found within others by chance, once spaces are taken away.
+const COMPACT_LETTERS_MIN: usize = 7;
+
+/// The words, ready to be looked for.
+#[derive(Debug)]
+pub(crate) struct Words {
+    whole: AhoCorasick,
+    compact: AhoCorasick,
+    /// Which words the patterns of `compact` are.
+    compact_of: Vec<usize>,
+}
+
+impl Words {
+    pub(crate) fn new(words: &[String]) -> Result<Words, String> {
+        let folded: Vec<String> = words.iter().map(|word| fold(word.trim())).collect();
+        if folded.iter().any(String::is_empty) {
+            return Err("the policy's list of words holds an empty one".to_owned());
+        }
+        let (compact_of, compacted): (Vec<usize>, Vec<String>) = folded
+            .iter()
+            .map(|word| compact(word))
+            .enumerate()
+            .filter(|(_, word)| word.chars().count() >= COMPACT_LETTERS_MIN)
+            .unzip();
+        let build = |patterns: &[String]| AhoCorasick::new(patterns).map_err(|error| error.to_string());
+        Ok(Words { whole: build(&folded)?, compact: build(&compacted)?, compact_of })
+    }
+
+    /// The number of a word that stands in the text, and its line. Both count from one.
+    fn find(&self, text: &str) -> Option<(usize, usize)> {
+        let folded = fold(text);
+        for found in self.whole.find_overlapping_iter(&folded) {
+            let before = folded.get(..found.start()).unwrap_or_default();
+            let after = folded.get(found.end()..).unwrap_or_default();
+            let is_letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+            if !is_letter(before.chars().next_back()) && !is_letter(after.chars().next()) {
+                return Some((found.pattern().as_usize() + 1, before.matches('\n').count() + 1));
+            }
+        }
+        let found = self.compact.find(&compact(&folded))?;
+        Some((self.compact_of.get(found.pattern().as_usize())? + 1, 1))
+    }
+}
+
+pub(crate) fn run(rules: &Rules, task: &Task, contents: &[Vec<u8>]) -> Outcome {
+    let content = only(contents)?;
+    if rules.text.words.is_empty() {
+        return Ok(Done::default());
+    }
+    let words = rules.words()?;
+    segments::each(rules, task, content, &mut |segment| match words.find(&segment.text) {
+        // The word itself is not said: it may be a secret.
+        Some((number, line)) => {
+            let place = match segment.place.as_ref() {
+                "" => format!("line {line}"),
+                place => place.to_owned(),
+            };
+            Err(Refusal::new(Kind::Word, format!("word {number} of the policy's list")).at(place))
+        }
+        None => Ok(()),
+    })?;
+    Ok(Done::default())
+}
+
+/// What each ASCII character folds to.
+static ASCII: LazyLock<Vec<String>> =
+    LazyLock::new(|| (0..128_u8).map(|byte| fold_any(&char::from(byte).to_string())).collect());
+
+/// Without case, forms of width, and differences between letters that look alike.
+fn fold(text: &str) -> String {
+    if !text.is_ascii() {
+        return fold_any(text);
+    }
+    let mut folded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        folded.push_str(ASCII.get(usize::from(byte)).map_or("", String::as_str));
+    }
+    folded
+}
+
+fn fold_any(text: &str) -> String {
+    let plain: String = text.nfkc().flat_map(char::to_lowercase).collect();
+    skeleton(&plain)
+        .filter(|c| !unicode_normalization::char::is_combining_mark(*c))
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+/// Letters and digits alone.
+fn compact(folded: &str) -> String {
+    folded.chars().filter(|c| c.is_alphanumeric()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(text: &str) -> Option<usize> {
+        let words = Words::new(&["umbra".to_owned(), "blue harvest".to_owned()]).unwrap();
+        words.find(text).map(|(number, _)| number)
+    }
+
+    #[test]
+    fn words_are_found_in_every_dress() {
+        for text in ["Project UMBRA", "umbra.", "ｕｍｂｒａ", "umbr\u{430}", "u\u{301}mbra", "(Umbra)"] {
+            assert_eq!(find(text), Some(1), "{text}");
+        }
+        for text in ["b l u e  h a r v e s t", "Blue\nHarvest", "BLUE-HARVEST", "blueharvest"] {
+            assert_eq!(find(text), Some(2), "{text}");
+        }
+    }
+
+    #[test]
+    fn words_within_words_are_not_meant() {
+        assert_eq!(find("penumbral umbrage"), None);
+    }
+}

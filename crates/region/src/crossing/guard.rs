@@ -1,0 +1,243 @@
+//! The guard's filters behind the gate's seam: a pool of them for each label and mapping, so that nothing that one label's
+//! content did to a filter meets another's.
+
+use super::GuardConfig;
+use crate::{ConfigError, RegionConfig};
+use fastness_gate::{Guard, GuardFault, GuardRules, Judgement, Suspect};
+use fastness_guard::{Antivirus, ContentType, Guard as Filters, Kind, Object, Policy, PolicyText, Scale, Verdict};
+use fastness_label::Label;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Guards that rest of one label and mapping, at most; each has a process for each filter that was needed.
+const RESTING_MAX: usize = 2;
+/// How long a guard rests before its processes end.
+const RESTING_FOR: Duration = Duration::from_secs(60);
+/// How often somebody looks for those.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// The most words that nothing may hold.
+const WORDS_MAX: usize = 10_000;
+/// How long ClamAV may take for one content.
+const ANTIVIRUS_TIME: Duration = Duration::from_secs(60);
+
+/// The guards of a region.
+#[derive(Debug)]
+pub struct FilterGuard {
+    program: PathBuf,
+    /// What all of them are made with, but for what a mapping lets through.
+    common: Policy,
+    resting: Arc<Mutex<Resting>>,
+}
+
+/// Guards that have nothing to do.
+#[derive(Debug, Default)]
+struct Resting {
+    /// By label and mapping, and since when.
+    all: HashMap<(Label, GuardRules), Vec<(Instant, Filters)>>,
+    /// How many bundles of a label began: a guard of an earlier one rests no more.
+    bundles: HashMap<Label, u64>,
+}
+
+impl Resting {
+    fn bundle(&self, label: Label) -> u64 {
+        self.bundles.get(&label).copied().unwrap_or_default()
+    }
+}
+
+impl FilterGuard {
+    /// The guards that a configuration asks for. No process is started yet.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the program or the file of words is not there.
+    pub fn new(config: &RegionConfig, guard: &GuardConfig) -> Result<Self, ConfigError> {
+        if !guard.program.is_file() {
+            return Err(ConfigError::Guard(format!("there is no program `{}`", guard.program.display())));
+        }
+        let scale = match &config.policy_file {
+            Some(path) => PolicyText::Toml(read(path)?),
+            None => PolicyText::Builtin(config.policy.clone()),
+        };
+        let mut common = Policy::new("us");
+        // What stands in the content is held to the label that it comes with.
+        common.scales = vec![Scale { policy: scale, ceiling: None }];
+        if let Some(path) = &guard.words {
+            let text = read(path)?;
+            common.words = text.lines().map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect();
+            if common.words.len() > WORDS_MAX {
+                return Err(ConfigError::Guard(format!("`{}` has more than {WORDS_MAX} words", path.display())));
+            }
+        }
+        if let Some(socket) = &guard.clamd {
+            common.antivirus = Antivirus::Daemon { socket: socket.clone(), time: ANTIVIRUS_TIME };
+        }
+        let resting = Arc::new(Mutex::new(Resting::default()));
+        let watched = Arc::downgrade(&resting);
+        let watch = move || {
+            while let Some(resting) = watched.upgrade() {
+                end_idle(&mut lock(&resting));
+                drop(resting);
+                std::thread::sleep(LOOK_EVERY);
+            }
+        };
+        let started = std::thread::Builder::new().name("crossing-guard".to_owned()).spawn(watch);
+        started.map_err(|error| ConfigError::Guard(error.to_string()))?;
+        Ok(Self { program: guard.program.clone(), common, resting })
+    }
+
+    /// The same guards with other bounds on one filter's work: its time for one content, and its memory in bytes.
+    #[must_use]
+    pub fn within(mut self, time: Duration, memory_bytes: u64) -> Self {
+        (self.common.bounds.time, self.common.bounds.memory_bytes) = (time, memory_bytes);
+        self
+    }
+
+    /// A guard that rests, or a new one; and of which bundle of its label it is.
+    fn filters(&self, of: &(Label, GuardRules)) -> Result<(u64, Filters), GuardFault> {
+        let (label, rules) = of;
+        let bundle = {
+            let mut resting = lock(&self.resting);
+            let bundle = resting.bundle(*label);
+            if let Some((_, filters)) = resting.all.get_mut(of).and_then(Vec::pop) {
+                return Ok((bundle, filters));
+            }
+            bundle
+        };
+        let mut policy = self.common.clone();
+        policy.content_types =
+            rules.types.iter().filter_map(|kind| ContentType::of_media_type(kind.as_str())).collect();
+        policy.metadata_keys = rules.metadata.iter().cloned().collect();
+        let filters = Filters::new(policy, &self.program).map_err(|error| GuardFault(error.to_string()))?;
+        Ok((bundle, filters))
+    }
+
+    /// Lets a guard rest, unless another bundle began meanwhile; those of an earlier row of its mapping end.
+    fn rest(&self, of: (Label, GuardRules), bundle: u64, filters: Filters) {
+        let mut resting = lock(&self.resting);
+        if resting.bundle(of.0) != bundle {
+            return;
+        }
+        let is_of_mapping = |(label, rules): &(Label, GuardRules)| *label == of.0 && rules.mapping == of.1.mapping;
+        resting.all.retain(|known, _| *known == of || !is_of_mapping(known));
+        let all = resting.all.entry(of).or_default();
+        if all.len() < RESTING_MAX {
+            all.push((Instant::now(), filters));
+        }
+    }
+}
+
+impl Guard for FilterGuard {
+    fn inspect(&self, rules: &GuardRules, label: Label, batch: Vec<Suspect>) -> Result<Vec<Judgement>, GuardFault> {
+        let of = (label, rules.clone());
+        let (bundle, mut filters) = self.filters(&of)?;
+        let verdicts = filters.inspect_many(&batch.into_iter().map(object).collect::<Vec<_>>());
+        self.rest(of, bundle, filters);
+        verdicts.into_iter().map(judgement).collect()
+    }
+
+    fn renew(&self, label: Label) {
+        let mut resting = lock(&self.resting);
+        *resting.bundles.entry(label).or_default() += 1;
+        // As `fastness_guard::Guard::renew`: what ends has no processes any more.
+        resting.all.retain(|(of, _), _| *of != label);
+    }
+}
+
+fn object(suspect: Suspect) -> Object {
+    let Suspect { name, content_type, label, metadata, content } = suspect;
+    Object { name, content_type, label, metadata, content }
+}
+
+fn judgement(verdict: Verdict) -> Result<Judgement, GuardFault> {
+    match verdict {
+        Verdict::Passed { content, metadata, findings } => {
+            Ok(Judgement::Passed { content, metadata, findings: words(&findings) })
+        }
+        // The region's own fault: the object is as good as before. What a filter did because of its content is not one, or
+        // a file that kills filters would hold up its label for ever.
+        Verdict::Quarantined { findings } if findings.first().is_some_and(|one| one.kind == Kind::Unavailable) => {
+            Err(GuardFault(words(&findings).join("; ")))
+        }
+        Verdict::Quarantined { findings } => Ok(Judgement::Stopped { findings: words(&findings) }),
+    }
+}
+
+fn words(findings: &[fastness_guard::Finding]) -> Vec<String> {
+    findings.iter().map(|finding| format!("{}: {finding}", finding.kind)).collect()
+}
+
+fn end_idle(resting: &mut Resting) {
+    resting.all.retain(|_, all| {
+        all.retain(|(since, _)| since.elapsed() < RESTING_FOR);
+        !all.is_empty()
+    });
+}
+
+fn lock(resting: &Mutex<Resting>) -> MutexGuard<'_, Resting> {
+    resting.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read(path: &std::path::Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|error| ConfigError::Guard(format!("`{}`: {error}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fastness_label::Policy as Labels;
+    use fastness_operation::{CROSSING_TYPES, MappingName, MediaType};
+
+    const CONFIG: &str = "name = 'low'\ndata = 'data'\nlisten = '127.0.0.1:1'\nfloor = 'U'\nceiling = 'S'";
+
+    #[test]
+    fn guards_of_an_earlier_bundle_of_a_label_rest_no_more() {
+        let config: RegionConfig = toml::from_str(CONFIG).unwrap();
+        let program = std::env::current_exe().unwrap();
+        let guard = FilterGuard::new(&config, &GuardConfig { program, words: None, clamd: None }).unwrap();
+        let labels = Labels::us();
+        let rules = GuardRules {
+            mapping: MappingName::new("plans").unwrap(),
+            types: vec![MediaType::new("text/plain").unwrap()],
+            metadata: Vec::new(),
+            row_digest: [0; 32],
+        };
+        let of = |marking: &str| (labels.label(marking).unwrap(), rules.clone());
+        let rest = |of: &(Label, GuardRules)| {
+            let (bundle, filters) = guard.filters(of).unwrap();
+            guard.rest(of.clone(), bundle, filters);
+        };
+        let resting = || lock(&guard.resting).all.values().map(Vec::len).sum::<usize>();
+        let (low, high) = (of("UNCLASSIFIED"), of("SECRET"));
+        rest(&low);
+        rest(&low);
+        rest(&high);
+        assert_eq!(resting(), 2, "one of each label: the second batch found that of the first");
+        let (bundle, at_work) = guard.filters(&low).unwrap();
+        rest(&low);
+        guard.renew(low.0);
+        guard.rest(low.clone(), bundle, at_work);
+        assert_eq!(resting(), 1, "neither what rested nor what was at work; that of another label does");
+        rest(&low);
+        assert_eq!(resting(), 2);
+    }
+
+    #[test]
+    fn the_types_that_cross_are_those_that_have_filters() {
+        let with_filters =
+            ContentType::ALL.into_iter().filter(|one| ![ContentType::Pdf, ContentType::Office].contains(one));
+        let mut names: Vec<&str> = with_filters.map(ContentType::media_type).collect();
+        let mut known = CROSSING_TYPES.to_vec();
+        names.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(names, known);
+        // Both sides read a claim alike.
+        for claim in
+            ["text/plain; charset=UTF-8", "TEXT/CSV", "text/markdown", "text/xml", "text/plain; a=b", "text/html"]
+        {
+            let ours = MediaType::claimed(claim);
+            let theirs = ContentType::of_media_type(claim).map(ContentType::media_type);
+            assert_eq!(ours.as_ref().map(MediaType::as_str), theirs, "{claim}");
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! What stands beside the region of a history: one above that it sends to, one below whose bundles were made before any
+//! history, shelves on which its own bundles wait, and a guard.
+
+use crate::action::{BUCKETS, KEYS};
+use crate::session::OBSERVERS;
+use crate::support::{Ask, Counted, House, REGION, Template};
+use fastness_crossing::{
+    BundleReader, BundleWriter, Errand, NewObject, Outline, OwnKeys, Peer, Person, Receiver, sign,
+};
+use fastness_gate::{
+    CrossingParts, Guard, GuardFault, GuardRules, Judgement, Opening, Regions, StagedFile, Staging, Suspect, Taken,
+    WholeFile,
+};
+use fastness_identity::directory::Beside;
+use fastness_label::Label;
+use fastness_operation::{AccountNumber, Attributes, BucketName, BundleId, LiftId, MappingName, ObjectKey, RegionName};
+use fastness_vault::RootKey;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Cursor, Seek, SeekFrom, Write};
+use std::num::NonZeroU64;
+use std::sync::{Arc, Mutex};
+
+/// The region that lifts go to.
+pub const ABOVE: &str = "above";
+/// The region whose bundles come in.
+pub const BELOW: &str = "below";
+/// The account and the bucket there.
+pub const THERE: (&str, &str) = ("123456789012", "there");
+/// Bundles of each label.
+pub const BUNDLES_EACH: usize = 2;
+
+/// When all bundles were made: shortly before the first requests.
+const MADE_MS: i64 = 1_790_000_000_000;
+/// What the guard stops.
+const WORD: &str = "(TS//SI//NF)";
+
+/// What a test does wrong on purpose, so that it can be seen to be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slip {
+    Nothing,
+    /// Whoever sends is told how many bundles of all labels went before.
+    SharedNumber,
+    /// All labels' bundles wait on one shelf.
+    SharedShelf,
+}
+
+/// A region as every history begins with it, and what stands beside it.
+pub struct World {
+    pub template: Template,
+    slip: Slip,
+    own: OwnKeys,
+    above: OwnKeys,
+    below: Arc<Peer>,
+    /// Of each observer's label [`BUNDLES_EACH`].
+    bundles: Vec<Vec<u8>>,
+}
+
+/// The id of a bundle of the region below.
+pub fn bundle_id(number: usize) -> BundleId {
+    BundleId::from_random(0xb0b0 + number as u128)
+}
+
+fn region(name: &str) -> RegionName {
+    RegionName::new(name).unwrap()
+}
+
+fn keys(name: &str, root: u8) -> OwnKeys {
+    OwnKeys::of(&region(name), &RootKey::from_bytes(&[root; 32])).unwrap()
+}
+
+impl World {
+    pub async fn make(slip: Slip) -> Self {
+        let template = Template::make().await;
+        let own = OwnKeys::of(&region(REGION), &template.root_key()).unwrap();
+        let (above, below) = (keys(ABOVE, 21), keys(BELOW, 22));
+        let identity = Ask::form("sts", &[("Action", "GetCallerIdentity")]);
+        let caller = template.open().send(Some(&template.cast["ana UNCLASSIFIED"]), &identity).await;
+        let account: AccountNumber = caller.one("Account").parse().unwrap();
+        let bundle = |number| bundle(&template, (&below, &own.peer()), account, number);
+        let bundles = (0..OBSERVERS.len() * BUNDLES_EACH).map(bundle).collect();
+        let below = Arc::new(below.peer());
+        Self { template, slip, own, above, below, bundles }
+    }
+
+    /// A copy of the region, open, with empty shelves.
+    pub fn open(&self) -> (House, Arc<Shelves>) {
+        let shelves = Arc::new(Shelves { shared: self.slip == Slip::SharedShelf, all: Arc::default() });
+        let parts = CrossingParts {
+            own: OwnKeys::of(&region(REGION), &self.template.root_key()).unwrap(),
+            regions: Arc::new(Others { above: Arc::new(self.above.peer()), below: Arc::clone(&self.below) }),
+            staging: Arc::clone(&shelves) as Arc<dyn Staging>,
+            guard: Arc::new(Reader),
+        };
+        let (disk, environment) = (self.template.disk(), Arc::new(Counted::default()));
+        let house = self.template.open_with(&disk, environment, |gate| gate.with_crossing(parts)).unwrap();
+        (house, shelves)
+    }
+
+    /// What of a label waits for a carrier: of each bundle its id, its length, and its manifest as the region above reads
+    /// it. Encapsulations and ML-DSA-65 signatures are random; and numbers are given later, at the ceiling.
+    pub fn staged(&self, shelves: &Shelves, label: &str) -> Vec<String> {
+        let banner = self.template.policy.banner(self.template.label(label));
+        let read = |(id, bytes): (BundleId, Vec<u8>)| {
+            let mut file = Cursor::new(bytes);
+            sign(&mut file, NonZeroU64::MIN, &self.own).unwrap();
+            let length = file.get_ref().len();
+            let peer = self.own.peer();
+            let receiver =
+                Receiver { own: &self.above, peer: &peer, policy: &self.template.policy, now_ms: MADE_MS + 600_000 };
+            file.rewind().unwrap();
+            let mut reader = BundleReader::open(file, receiver).unwrap();
+            reader.verify().unwrap();
+            format!("{id} {length} {}", serde_json::to_string(reader.manifest()).unwrap())
+        };
+        shelves.released(&banner).into_iter().map(read).collect()
+    }
+
+    /// Sends what is due at a label, until nothing is; what waits there then.
+    pub async fn send(&self, house: &House, shelves: &Shelves, label: &str) -> Result<String, String> {
+        for _ in 0..4 {
+            let sent = house.gate.send_lifts(self.template.label(label)).await;
+            if sent.map_err(|fault| fault.to_string())? == 0 {
+                break;
+            }
+        }
+        let mut told = self.staged(shelves, label);
+        if self.slip == Slip::SharedNumber {
+            told.push(format!("the next number is {}", shelves.count() + 1));
+        }
+        Ok(told.join("\n"))
+    }
+
+    /// Has a bundle of the region below taken in. What came of it is told where it is put at its own label, and as far as
+    /// the label can know it: why a bundle stays outside is the ceiling's affair.
+    pub async fn arrive(&self, house: &House, number: usize) -> Result<String, String> {
+        let file = Box::new(Cursor::new(self.bundles[number].clone()));
+        let name = format!("{:010}.bundle", number + 1);
+        let own = self.template.label(OBSERVERS[number / BUNDLES_EACH]);
+        match house.gate.open_bundle(&region(BELOW), &name, file).await.map_err(|fault| fault.to_string())? {
+            Opening::Ready(bundle) => {
+                let is_own = bundle.target() == own;
+                let taken = house.gate.take_bundle(*bundle).await.map_err(|fault| fault.to_string())?;
+                let is_whole = matches!(taken, Taken::Whole { .. });
+                Ok(if is_own && is_whole { format!("{taken:?}") } else { "nothing to tell".to_owned() })
+            }
+            Opening::NotMapped => Ok("nothing to tell".to_owned()),
+            other => Err(format!("{other:?}")),
+        }
+    }
+}
+
+/// A bundle of the region below, of one label, with an object that the guard lets pass and one that it stops.
+fn bundle(template: &Template, (from, to): (&OwnKeys, &Peer), to_account: AccountNumber, number: usize) -> Vec<u8> {
+    let label = OBSERVERS[number / BUNDLES_EACH];
+    let mut writer = BundleWriter::begin(Cursor::new(Vec::new()), from.region(), to).unwrap();
+    let contents = [(KEYS[number % 2], format!("{label} of below, {number}")), (KEYS[2], format!("{WORD} {number}"))];
+    for (key, content) in contents {
+        let attributes = Attributes { content_type: Some("text/plain".to_owned()), ..Attributes::default() };
+        writer.object(NewObject { key: ObjectKey::new(key).unwrap(), attributes }).unwrap();
+        writer.write(content.as_bytes()).unwrap();
+        writer.end_object().unwrap();
+    }
+    let errand = Errand::Lift {
+        lift: LiftId::from_random(number as u128 + 1),
+        mapping: MappingName::new("up").unwrap(),
+        from_account: THERE.0.parse().unwrap(),
+        from_bucket: BucketName::new(THERE.1).unwrap(),
+        to_account,
+        to_bucket: BucketName::new(BUCKETS[0]).unwrap(),
+        purpose: None,
+        ordered_by: vec![Person { name: "lou".to_owned(), duty: String::new(), at_ms: MADE_MS }],
+    };
+    let outline = Outline { id: bundle_id(number), made_ms: MADE_MS, errand, label: template.label(label) };
+    let mut file = writer.finish(outline, &template.policy).unwrap().file;
+    sign(&mut file, NonZeroU64::new(number as u64 + 1).unwrap(), from).unwrap();
+    file.into_inner()
+}
+
+#[derive(Debug)]
+struct Others {
+    above: Arc<Peer>,
+    below: Arc<Peer>,
+}
+
+impl Regions for Others {
+    fn beside(&self, region: &RegionName) -> Option<Beside> {
+        match region.as_str() {
+            ABOVE => Some(Beside::Above),
+            BELOW => Some(Beside::Below),
+            _ => None,
+        }
+    }
+
+    fn keys(&self, region: &RegionName) -> Option<Arc<Peer>> {
+        match region.as_str() {
+            ABOVE => Some(Arc::clone(&self.above)),
+            BELOW => Some(Arc::clone(&self.below)),
+            _ => None,
+        }
+    }
+
+    fn names(&self) -> Vec<RegionName> {
+        [ABOVE, BELOW].map(region).to_vec()
+    }
+}
+
+/// Stops what has a word in it, and passes the rest as it is.
+#[derive(Debug)]
+struct Reader;
+
+impl Guard for Reader {
+    fn inspect(&self, _: &GuardRules, _: Label, batch: Vec<Suspect>) -> Result<Vec<Judgement>, GuardFault> {
+        let judge = |suspect: Suspect| {
+            if String::from_utf8_lossy(&suspect.content).contains(WORD) {
+                return Judgement::Stopped { findings: vec!["a marking exceeds the label".to_owned()] };
+            }
+            Judgement::Passed { content: suspect.content, metadata: Vec::new(), findings: Vec::new() }
+        };
+        Ok(batch.into_iter().map(judge).collect())
+    }
+}
+
+/// One bundle of a shelf.
+#[derive(Debug)]
+struct Waiting {
+    id: BundleId,
+    bytes: Vec<u8>,
+    is_released: bool,
+}
+
+type All = Arc<Mutex<BTreeMap<String, Vec<Waiting>>>>;
+
+/// Where bundles wait: a shelf for each label, in memory.
+#[derive(Debug)]
+pub struct Shelves {
+    shared: bool,
+    all: All,
+}
+
+impl Shelves {
+    fn shelf(&self, banner: &str) -> String {
+        if self.shared { String::new() } else { banner.to_owned() }
+    }
+
+    fn released(&self, banner: &str) -> Vec<(BundleId, Vec<u8>)> {
+        let all = self.all.lock().unwrap();
+        let shelf = all.get(&self.shelf(banner)).into_iter().flatten();
+        shelf.filter(|one| one.is_released).map(|one| (one.id.clone(), one.bytes.clone())).collect()
+    }
+
+    fn count(&self) -> usize {
+        self.all.lock().unwrap().values().map(Vec::len).sum()
+    }
+}
+
+impl Staging for Shelves {
+    fn staged(&self, _: &RegionName, banner: &str) -> io::Result<usize> {
+        Ok(self.released(banner).len())
+    }
+
+    fn stage(&self, _: &RegionName, banner: &str, id: &BundleId) -> io::Result<Box<dyn StagedFile>> {
+        let of = Of { all: Arc::clone(&self.all), shelf: self.shelf(banner), id: id.clone() };
+        Ok(Box::new(Written { file: Cursor::new(Vec::new()), of }))
+    }
+
+    fn settle(&self, _: &RegionName, banner: &str, is_sent: &dyn Fn(&BundleId) -> bool) -> io::Result<()> {
+        if let Some(shelf) = self.all.lock().unwrap().get_mut(&self.shelf(banner)) {
+            shelf.retain(|one| one.is_released || is_sent(&one.id));
+            shelf.iter_mut().for_each(|one| one.is_released = true);
+        }
+        Ok(())
+    }
+
+    fn drop_bundles(&self, _: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<usize> {
+        let (mut all, mut count) = (self.all.lock().unwrap(), 0);
+        for shelf in all.values_mut() {
+            let before = shelf.len();
+            shelf.retain(|one| !ids.contains(&one.id));
+            count += before - shelf.len();
+        }
+        Ok(count)
+    }
+}
+
+/// A bundle's place.
+struct Of {
+    all: All,
+    shelf: String,
+    id: BundleId,
+}
+
+struct Written {
+    file: Cursor<Vec<u8>>,
+    of: Of,
+}
+
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for Written {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
+}
+
+impl StagedFile for Written {
+    fn finish(self: Box<Self>) -> io::Result<Box<dyn WholeFile>> {
+        let Self { file, of } = *self;
+        let waiting = Waiting { id: of.id.clone(), bytes: file.into_inner(), is_released: false };
+        of.all.lock().unwrap().entry(of.shelf.clone()).or_default().push(waiting);
+        Ok(Box::new(of))
+    }
+}
+
+impl WholeFile for Of {
+    fn release(self: Box<Self>) -> io::Result<()> {
+        let mut all = self.all.lock().unwrap();
+        all.get_mut(&self.shelf).unwrap().iter_mut().find(|one| one.id == self.id).unwrap().is_released = true;
+        Ok(())
+    }
+
+    fn discard(self: Box<Self>) -> io::Result<()> {
+        self.all.lock().unwrap().get_mut(&self.shelf).unwrap().retain(|one| one.id != self.id);
+        Ok(())
+    }
+}

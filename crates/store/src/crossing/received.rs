@@ -1,0 +1,209 @@
+//! Which numbers of a region's bundles came in. The numbers are of all labels, so this lies at the ceiling, and no session
+//! below is ever shown it.
+
+use super::{CROSSING_KEPT_MS, rows};
+use crate::{Fault, Record, Store};
+use fastness_decide::Chore;
+use fastness_operation::{Code, Moment, RegionName};
+use serde::{Deserialize, Serialize};
+
+/// Ranges of numbers that are kept of a region. A number that would need one more waits until a gap closes.
+pub const RANGES_MAX: usize = 1_024;
+
+/// Old rows that one write takes away, at most.
+const FORGOTTEN_MAX: usize = 64;
+
+/// The numbers that came in whole.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ReceivedNumbers {
+    /// Ranges with both ends in them, in order, none touching the next.
+    pub ranges: Vec<(u64, u64)>,
+    /// When the highest came, milliseconds since 1970.
+    pub highest_seen_ms: i64,
+}
+
+impl ReceivedNumbers {
+    /// Whether a number is among them.
+    #[must_use]
+    pub fn holds(&self, number: u64) -> bool {
+        let after = self.ranges.partition_point(|(first, _)| *first <= number);
+        after.checked_sub(1).and_then(|at| self.ranges.get(at)).is_some_and(|(_, last)| number <= *last)
+    }
+
+    /// The numbers that are missing below the highest, as ranges.
+    #[must_use]
+    pub fn gaps(&self) -> Vec<(u64, u64)> {
+        let mut next = 1;
+        let mut found = Vec::new();
+        for (first, last) in &self.ranges {
+            if next < *first {
+                found.push((next, first - 1));
+            }
+            next = last.saturating_add(1);
+        }
+        found
+    }
+
+    /// The same with one number more; nothing when there is no room for it.
+    #[must_use]
+    pub fn with(&self, number: u64, now_ms: i64) -> Option<Self> {
+        if self.holds(number) {
+            return Some(self.clone());
+        }
+        let is_highest = self.ranges.last().is_none_or(|(_, last)| *last < number);
+        let mut all = self.ranges.clone();
+        all.push((number, number));
+        all.sort_unstable();
+        let mut ranges: Vec<(u64, u64)> = Vec::with_capacity(all.len());
+        for (first, last) in all {
+            match ranges.last_mut() {
+                Some((_, end)) if first <= end.saturating_add(1) => *end = last.max(*end),
+                _ => ranges.push((first, last)),
+            }
+        }
+        let highest_seen_ms = if is_highest { now_ms } else { self.highest_seen_ms };
+        (ranges.len() <= RANGES_MAX).then_some(Self { ranges, highest_seen_ms })
+    }
+}
+
+/// What is kept of one number, for as long as a bundle may be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NumberSeen {
+    /// SHA-256 of the note's text: another bundle under the same number has another.
+    pub note_sha256: [u8; 32],
+    /// The banner of the label at which it is put: also after a crash, whatever the mapping says by then.
+    pub target: String,
+    /// When it came first, milliseconds since 1970.
+    pub at_ms: i64,
+    /// Whether all of it was taken out.
+    pub done: bool,
+}
+
+impl Store {
+    /// The numbers of a region's bundles that came in whole. The chore is the ceiling's.
+    ///
+    /// # Errors
+    /// A failure.
+    pub fn received_numbers(&self, chore: &Chore, from: &RegionName) -> Result<ReceivedNumbers, Fault> {
+        let reading = self.partition(self.ceiling_of(chore)?)?.read()?;
+        Ok(rows::read(&reading, &rows::received(from))?.unwrap_or_default())
+    }
+
+    /// What is known of one number of a region's.
+    ///
+    /// # Errors
+    /// A failure.
+    pub fn number_seen(&self, chore: &Chore, from: &RegionName, number: u64) -> Result<Option<NumberSeen>, Fault> {
+        let reading = self.partition(self.ceiling_of(chore)?)?.read()?;
+        rows::read(&reading, &rows::number(from, number))
+    }
+
+    fn ceiling_of(&self, chore: &Chore) -> Result<fastness_label::Label, Fault> {
+        let ceiling = self.labels().ceiling();
+        if chore.view().session() == ceiling { Ok(ceiling) } else { Err(Fault::mismatch()) }
+    }
+
+    /// Notes that a bundle begins to be taken out, and at which label. One that began before goes on.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when the number is another bundle's or was taken out already, `SlowDown` when there is no room for
+    /// the number until a gap closes, or a failure.
+    pub async fn begin_number(
+        &self,
+        chore: &Chore,
+        (from, number): (&RegionName, u64),
+        seen: NumberSeen,
+        record: Record<NumberSeen>,
+    ) -> Result<NumberSeen, Fault> {
+        let (from, partition) = (from.clone(), self.partition(self.ceiling_of(chore)?)?);
+        let work = move |turn: &mut crate::catalog::Turn<'_>| {
+            let row = rows::number(&from, number);
+            if let Some(known) = rows::read_in::<NumberSeen>(turn, &row)? {
+                if known.done || known.note_sha256 != seen.note_sha256 {
+                    return Err(Fault::refused(Code::InvalidRequest, "the number came already"));
+                }
+                return Ok(known);
+            }
+            let numbers: ReceivedNumbers = rows::read_in(turn, &rows::received(&from))?.unwrap_or_default();
+            if numbers.holds(number) {
+                return Err(Fault::refused(Code::InvalidRequest, "the number came already"));
+            }
+            if numbers.with(number, seen.at_ms).is_none() {
+                return Err(Fault::refused(Code::SlowDown, "too many numbers are missing: wait until a gap closes"));
+            }
+            let old = |_: &str, known: &NumberSeen| known.done && seen.at_ms - known.at_ms > CROSSING_KEPT_MS;
+            for forgotten in rows::keys_in(turn, &rows::numbers(&from), FORGOTTEN_MAX, old)? {
+                rows::remove(turn, &forgotten)?;
+            }
+            rows::write(turn, &row, &seen)?;
+            Ok(seen)
+        };
+        partition.turn(work, record).await
+    }
+
+    /// Notes that a bundle was taken out whole.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when it never began, or a failure.
+    pub async fn finish_number(
+        &self,
+        chore: &Chore,
+        (from, number): (&RegionName, u64),
+        moment: Moment,
+        record: Record<()>,
+    ) -> Result<(), Fault> {
+        let (from, partition) = (from.clone(), self.partition(self.ceiling_of(chore)?)?);
+        let work = move |turn: &mut crate::catalog::Turn<'_>| {
+            let row = rows::number(&from, number);
+            let Some(seen) = rows::read_in::<NumberSeen>(turn, &row)? else {
+                return Err(Fault::refused(Code::InvalidRequest, "the number never began"));
+            };
+            let numbers: ReceivedNumbers = rows::read_in(turn, &rows::received(&from))?.unwrap_or_default();
+            // There was room when it began. What came since may have taken it: then the row alone remembers the number.
+            if let Some(with) = numbers.with(number, moment.now_ms) {
+                rows::write(turn, &rows::received(&from), &with)?;
+            }
+            rows::write(turn, &row, &NumberSeen { done: true, ..seen })
+        };
+        partition.turn(work, record).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn ranges_hold_what_was_added_and_gaps_the_rest(added in proptest::collection::vec(1_u64..60, 0..80)) {
+            let mut numbers = ReceivedNumbers::default();
+            for number in &added {
+                numbers = numbers.with(*number, 1).unwrap();
+            }
+            let set: BTreeSet<u64> = added.iter().copied().collect();
+            let gaps = numbers.gaps();
+            let highest = set.last().copied().unwrap_or(0);
+            for number in 1..70 {
+                prop_assert_eq!(numbers.holds(number), set.contains(&number));
+                let missing = gaps.iter().any(|(first, last)| (*first..=*last).contains(&number));
+                prop_assert_eq!(missing, number < highest && !set.contains(&number));
+            }
+            prop_assert!(numbers.ranges.windows(2).all(|pair| pair[0].1 + 1 < pair[1].0));
+        }
+    }
+
+    #[test]
+    fn there_is_an_end_to_ranges_and_a_closed_gap_makes_room() {
+        let mut numbers = ReceivedNumbers::default();
+        for number in 0..RANGES_MAX as u64 {
+            numbers = numbers.with(2 * number + 1, 1).unwrap();
+        }
+        assert!(numbers.with(1_000_000, 1).is_none());
+        let closed = numbers.with(2, 1).unwrap();
+        assert!(closed.with(1_000_000, 1).is_some());
+        assert_eq!(numbers.with(u64::MAX, 1), None);
+        assert!(closed.with(u64::MAX, 1).unwrap().holds(u64::MAX));
+    }
+}

@@ -1,0 +1,4 @@
+//! The public interface of `fastness-vault`, from outside.
+
+#[cfg(test)]
+mod sealing;
