@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import os
 import re
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import uuid
 
 import pytest
 
-from cloud import PEOPLE, binary, get, make_bucket, make_user, missing, put, refused
+from cloud import PEOPLE, binary, children_of, get, make_bucket, make_user, missing, put, refused
 
 PREFIX = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101."
 MANY = 60  # more than a page
@@ -449,3 +450,23 @@ def test_audit_tail(cloud, history, name):
     seen = [line for line in out.splitlines() if name in line]
     assert [next(e for e in ("CreateBucket", "PutObject", "GetObject") if e in line) for line in seen] == ["CreateBucket", "PutObject", "GetObject"]
     assert "LookupEvents" not in "".join(line for line in out.splitlines() if " auditor " in line)
+
+
+def test_who_follows_can_stop_while_the_region_does_not_answer(cloud):
+    following = subprocess.Popen(
+        [binary(), "audit", "tail", "-n", "0", "-f", "--profile", "secret-auditor", "--data", cloud.data],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )
+    programs = children_of(cloud.process.pid)
+    try:
+        time.sleep(2.5)
+        for pid in programs:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(2.5)
+        following.send_signal(signal.SIGINT)
+        _, err = following.communicate(timeout=20)
+    finally:
+        for pid in programs:
+            os.kill(pid, signal.SIGCONT)
+        following.kill()
+    assert following.returncode == 0, err

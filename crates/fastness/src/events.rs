@@ -12,6 +12,7 @@ use std::time::Duration;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime, Time};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// How often `tail -f` asks.
 const POLL_EVERY: Duration = Duration::from_secs(1);
@@ -254,33 +255,45 @@ pub async fn tail(arguments: Tail) -> anyhow::Result<()> {
     if !follow {
         return Ok(());
     }
-    loop {
-        tokio::select! {
-            stopped = tokio::signal::ctrl_c() => return stopped.context("waiting for Ctrl-C"),
-            () = tokio::time::sleep(POLL_EVERY) => {}
-        }
-        wanted.since = (marks.newest > 0.0).then_some(marks.newest - LOOK_BACK_S);
-        let (mut fresh, mut token, mut pages) = (Vec::new(), None, 0);
-        let before = marks.clone();
+    // Once for all: what is sent while a page is asked for must end it too.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let following = async {
         loop {
-            let (events, next) = wanted.page(&client, token.as_deref()).await?;
-            let new: Vec<Event> = events.into_iter().filter(|event| before.is_new(event)).collect();
-            let any = !new.is_empty();
-            new.iter().for_each(|event| marks.see(event));
-            fresh.extend(new.into_iter().filter(|event| wanted.fits(event) && shown(event)));
-            pages += 1;
-            if !any || next.is_none() {
-                break;
+            tokio::time::sleep(POLL_EVERY).await;
+            wanted.since = (marks.newest > 0.0).then_some(marks.newest - LOOK_BACK_S);
+            for event in fresh(&client, &wanted, &mut marks).await? {
+                if wanted.fits(&event) && shown(&event) {
+                    print(&event);
+                }
             }
-            if pages == PAGES_MAX {
-                eprintln!("fastness: more happens than can be followed; `fastness audit search` shows all of it");
-                break;
-            }
-            token = next;
         }
-        fresh.reverse();
-        fresh.iter().for_each(print);
+    };
+    tokio::select! {
+        _ = interrupt.recv() => Ok(()),
+        failed = following => failed,
     }
+}
+
+/// What happened since the marks, oldest first; they are moved on.
+async fn fresh(client: &Client, wanted: &Wanted, marks: &mut Marks) -> anyhow::Result<Vec<Event>> {
+    let (mut fresh, mut token) = (Vec::new(), None);
+    let before = marks.clone();
+    for page in 1.. {
+        let (events, next) = wanted.page(client, token.as_deref()).await?;
+        let len = fresh.len();
+        fresh.extend(events.into_iter().filter(|event| before.is_new(event)));
+        fresh[len..].iter().for_each(|event| marks.see(event));
+        if fresh.len() == len || next.is_none() {
+            break;
+        }
+        if page == PAGES_MAX {
+            eprintln!("fastness: more happens than can be followed; `fastness audit search` shows all of it");
+            break;
+        }
+        token = next;
+    }
+    fresh.reverse();
+    Ok(fresh)
 }
 
 /// How far each ledger was seen.
