@@ -11,6 +11,8 @@ from botocore.exceptions import ClientError
 
 from cloud import Cloud, REGIONS, binary, get, keys, label_of, make_bucket, missing, put, versions
 from crossing import HIGH, LOW, MIDDLE, PATIENCE, Crossing, in_parallel, real_files, same, wait
+from test_cross_spill import spill
+from test_spill import officers_of
 
 COUNT = 1_000
 STOPPED = "lift/0500-notes.txt"
@@ -125,6 +127,61 @@ def test_both_sides_have_it_in_their_ledgers(cloud, lifted):
         receiving = [one for one in events("secret-auditor", "ReceiveObjects") if bundle["bundle"] in one]
         assert sending and receiving and lift["lift"] in sending[0]
         assert any("quarantined spill" in one for one in receiving) == (bundle["quarantined"] > 0)
+
+
+# -- the whole way
+
+
+def carried(cloud, below, above):
+    """The bundles that a diode brought whole, by its receiver's own events."""
+    events = cloud.data / "diode" / f"{below}--{above}" / "receive.events"
+    return [json.loads(line) for line in events.read_text().splitlines() if json.loads(line)["event"] == "received"]
+
+
+def test_the_whole_way_up_down_and_back(cloud, crossing, lifted, tmp_path):
+    """A thousand files up by the diode, one down after two people, one refused, and a spill that is followed across."""
+    _, lift, bundles = lifted
+    # Up: nothing but the diode carries.
+    brought = carried(cloud, LOW, MIDDLE)
+    assert len(brought) >= len(bundles) == lift["bundles"], brought
+
+    # Down: what two reviewers approve, and not what one of them refuses.
+    above, below = cloud.s3("secret-analyst"), cloud.s3("unclass-analyst")
+    asked = {}
+    for key, body in (("approved", b"For all.\n"), ("refused", b"For some.\n")):
+        put(above, "released", key, body, ContentType="text/plain")
+        asked[key] = crossing(
+            "release", f"released/{key}", "--to", LOW, "--name", f"way/{key}.txt", "--label", "UNCLASSIFIED",
+            "--type", "text/plain", "--purpose", "the exercise in May", profile="secret-analyst",
+        )
+    decide = [("approve", "secret-reviewer", "approved"), ("approve", "secret-reviewer", "refused"),
+              ("refuse", "secret-reviewer-2", "refused"), ("approve", "secret-reviewer-2", "approved")]
+    for word, reviewer, key in decide:
+        seen = crossing("review", asked[key]["release"], profile=reviewer)
+        digest = ["--digest", seen["digest"]] if word == "approve" else []
+        crossing(word, seen["release"], *digest, "--reason", "looked at", profile=reviewer)
+    wait(lambda: keys(below, "released", Prefix="way/") == ["way/approved.txt"])
+    assert get(below, "released", "way/approved.txt") == b"For all.\n"
+    states = {key: crossing("show-release", one["release"], profile="secret-analyst")["state"] for key, one in asked.items()}
+    assert states == {"approved": "released", "refused": "refused"}
+
+    # Back: what should not have gone up is found there by the report from below, and nobody reads it any more.
+    put(below, "plans", "way/spilled.txt", b"This stood too low.\n", ContentType="text/plain")
+    spilled = crossing.lift("unclass-analyst", "plans/way/spilled.txt", MIDDLE)
+    (bundle,) = crossing.arrived("secret-officer", LOW, spilled)
+    assert get(above, "plans", "way/spilled.txt") == b"This stood too low.\n"
+    officers_of(cloud, "unclass", LOW, ["UNCLASSIFIED", "CUI"])
+    officers_of(cloud, "secret", MIDDLE, ["UNCLASSIFIED", "SECRET"])
+    contained = spill(cloud, "contain", "s3://plans/way/spilled.txt", profile="unclass-officer@UNCLASSIFIED")
+    told = spill(cloud, "report", contained["spill"], profile="unclass-officer@CUI")
+    assert [one["bundle"] for one in told["report"]["crossings"]] == [bundle["bundle"]]
+    report = tmp_path / "report.json"
+    report.write_text(json.dumps(told))
+    (found,) = spill(cloud, "trace", str(report), "--contain", profile="secret-officer@UNCLASSIFIED")["bundles"][0]["contents"]
+    assert found["state"] == f"contained in {found['spill']}"
+    for s3 in (above, below):
+        with missing():
+            get(s3, "plans", "way/spilled.txt")
 
 
 # -- further up

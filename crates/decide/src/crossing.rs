@@ -3,7 +3,7 @@
 use crate::policies::Grant;
 use crate::{Bucket, Permit, Reason, Refusal, View};
 use fastness_identity::RegionLabels;
-use fastness_identity::directory::{ArrivalRoute, Mapping};
+use fastness_identity::directory::{ArrivalRoute, Beside, Mapping};
 use fastness_label::{Label, Policy};
 use fastness_operation::{
     BundleId, CROSSING_OBJECT_LEN_MAX, Code, CrossingAct, CrossingWay, Half, MediaType, ObjectKey, Operation, Stop,
@@ -131,6 +131,21 @@ pub fn arrive(
     }));
     let bucket = Bucket { account: mapping.account, name: bucket };
     Ok(Permit { view, operation, buckets: vec![Grant { bucket, withheld: Vec::new(), lists: true }] })
+}
+
+/// Whether a list of missing bundles, whose signatures and digests were checked, is followed: a region above sent it, at a
+/// label that this region holds. It names numbers of bundles that went up to that region, and nothing else comes of it.
+///
+/// # Errors
+/// A [`Refusal`].
+pub fn resend(beside: Option<Beside>, label: &str, policy: &Policy, labels: &RegionLabels) -> Result<(), Refusal> {
+    if beside != Some(Beside::Above) {
+        return Err(mandatory("a list of missing bundles comes from a region above, and from no other"));
+    }
+    if !labels.holds(marked(policy, label)?) {
+        return Err(mandatory("the region does not hold the label of the list"));
+    }
+    Ok(())
 }
 
 /// Where the mapping puts what arrives at a label. Rows whose first marking is none of the policy match nothing.

@@ -3,7 +3,7 @@
 use crate::{Reason, Refusal};
 use fastness_identity::directory::RESERVED_TAGS;
 use fastness_identity::{Duty, Principal, RegionLabels, Subject};
-use fastness_operation::{Code, CrossingAct, Operation, ReleaseSource, UserName};
+use fastness_operation::{Code, CrossingAct, Operation, UserName};
 
 /// Whether the subject's duty covers the operation.
 pub(crate) fn check(subject: &Subject, operation: &Operation, labels: &RegionLabels) -> Result<(), Refusal> {
@@ -140,9 +140,7 @@ fn crossing(subject: &Subject, act: &CrossingAct, labels: &RegionLabels) -> Resu
         }
         A::ListMappings => user(subject),
         A::ListGaps { .. } => worker(subject).and_then(gaps),
-        A::RequestRelease { wanted } if matches!(wanted.source, ReleaseSource::Gaps { .. }) => {
-            worker(subject).and_then(gaps)
-        }
+        A::RequestRelease { wanted } if wanted.gaps => worker(subject).and_then(gaps),
         A::StartLift { .. }
         | A::StopLift { .. }
         | A::DescribeLift { .. }

@@ -110,7 +110,7 @@ struct Seen {
     headers: HeaderMap,
 }
 
-fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+pub fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
@@ -126,7 +126,7 @@ fn seen(headers: HeaderMap) -> anyhow::Result<Seen> {
     })
 }
 
-fn refused(what: &str, status: StatusCode, body: &[u8]) -> anyhow::Error {
+pub fn refused(what: &str, status: StatusCode, body: &[u8]) -> anyhow::Error {
     let body = String::from_utf8_lossy(body);
     let part = |name: &str| element(&body, name).map(str::to_owned);
     match (part("Code"), part("Message")) {

@@ -1,11 +1,11 @@
-//! Lifts and arrivals in Fastness's own API (see [`crate::json`] for its form).
+//! Lifts, arrivals and missing bundles in Fastness's own API (see [`crate::json`] for its form).
 
 use crate::Frame;
 use crate::arn::date;
 use crate::call::Malformed;
 use crate::json::{fields, invalid, named};
 use fastness_gate::{
-    Answer, Arrival, ArrivalState, ArrivedContents, ArrivedObject, CrossingAnswer, FoundArrival, Lift,
+    Answer, Arrival, ArrivalState, ArrivedContents, ArrivedObject, CrossingAnswer, FoundArrival, FoundGaps, Lift,
 };
 use fastness_label::Label;
 use fastness_operation::{BucketName, BundleId, CrossingAct, LiftId, MappingName, Purpose, RegionName};
@@ -55,6 +55,12 @@ struct ArrivalPage {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct OfRegion {
+    from: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct OfBundle {
     from: String,
     bundle: String,
@@ -81,6 +87,10 @@ pub(crate) fn act(target: &str, body: &[u8]) -> Result<Option<CrossingAct>, Malf
             let OfBundle { from, bundle } = fields(body)?;
             let (from, bundle) = (RegionName::new(from).map_err(named)?, BundleId::new(bundle).map_err(named)?);
             CrossingAct::FindArrival { from, bundle }
+        }
+        "Fastness.ListGaps" => {
+            let OfRegion { from } = fields(body)?;
+            CrossingAct::ListGaps { from: RegionName::new(from).map_err(named)? }
         }
         _ => return Ok(None),
     }))
@@ -126,8 +136,15 @@ pub(crate) fn answer(frame: &Frame<'_>, action: &str, answer: &Answer) -> Option
             let all: Vec<Value> = all.iter().map(|one| arrival(frame, one)).collect();
             Some(json!({ "arrivals": all, "more": more }))
         }
+        ("ListGaps", CrossingAnswer::Gaps(found)) => Some(gaps(found)),
         _ => None,
     }
+}
+
+fn gaps(found: &FoundGaps) -> Value {
+    let FoundGaps { from, gaps, highest, highest_seen_ms } = found;
+    let seen = (*highest > 0).then(|| date(*highest_seen_ms));
+    json!({ "from": from.as_str(), "gaps": gaps, "highest": highest, "highest_seen": seen })
 }
 
 fn lift(lift: &Lift) -> Value {

@@ -9,7 +9,7 @@ use crate::lifts::page_len;
 use fastness_gate::{Answer, CrossingAnswer, ReleaseShown, ReleaseVote};
 use fastness_operation::{
     Attributes, BucketName, BundleId, CrossingAct, MappingName, ObjectKey, ObjectTarget, Purpose, RegionName,
-    ReleaseId, ReleaseSource, ReleaseWanted, VersionId, Words,
+    ReleaseId, ReleaseWanted, VersionId, Words,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -35,6 +35,7 @@ struct Requested {
     metadata: Option<BTreeMap<String, String>>,
     purpose: String,
     days: Option<u8>,
+    gaps: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -113,7 +114,8 @@ fn wanted(asked: Requested) -> Result<ReleaseWanted, Malformed> {
         version: asked.version_id.map(VersionId::new),
     };
     Ok(ReleaseWanted {
-        source: ReleaseSource::Object(target),
+        source: target,
+        gaps: asked.gaps.unwrap_or_default(),
         to: RegionName::new(asked.to).map_err(named)?,
         mapping: asked.mapping.map(MappingName::new).transpose().map_err(named)?,
         key: ObjectKey::new(asked.name).map_err(named)?,
@@ -160,6 +162,7 @@ fn shown(frame: &Frame<'_>, shown: &ReleaseShown) -> Value {
         "to": release.to.as_str(),
         "to_account": release.to_account.to_string(),
         "to_bucket": release.to_bucket.as_str(),
+        "gaps": release.gaps,
         "new_name": release.new_key.as_str(),
         "new_label": release.new_label,
         "type": release.attributes.content_type,

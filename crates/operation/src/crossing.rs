@@ -284,25 +284,13 @@ pub struct MappingWanted {
     pub at: Vec<(String, String)>,
 }
 
-/// What a release is of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ReleaseSource {
-    /// An object, or a version of it.
-    Object(ObjectTarget),
-    /// The bundles that are missing of a region below, as ranges of numbers, both ends in them: at the ceiling alone.
-    Gaps {
-        /// Whose bundles.
-        from: RegionName,
-        /// Which, in order; at most 1,000 numbers.
-        numbers: Vec<(u64, u64)>,
-    },
-}
-
 /// A release as somebody asks for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseWanted {
-    /// Of what.
-    pub source: ReleaseSource,
+    /// Of which object, or version of one.
+    pub source: ObjectTarget,
+    /// Whether the object is a list of the bundles that are missing of the region that it goes to: at the ceiling alone.
+    pub gaps: bool,
     /// To which region; to the own one for another label there.
     pub to: RegionName,
     /// By which mapping; none means the one that fits.
@@ -501,10 +489,7 @@ impl CrossingAct {
                 let read = |(key, _)| Need { action, bucket, key: Some(key), reads_version: true };
                 objects.iter().map(|(key, version)| read((key, version))).collect()
             }
-            Self::RequestRelease { wanted } => match &wanted.source {
-                ReleaseSource::Object(target) => vec![crate::actions::content(target)],
-                ReleaseSource::Gaps { .. } => Vec::new(),
-            },
+            Self::RequestRelease { wanted } => vec![crate::actions::content(&wanted.source)],
             _ => Vec::new(),
         }
     }
@@ -527,11 +512,7 @@ impl CrossingAct {
             Self::DescribeLift { lift } => vec![(Read, Resource::Lift(lift.clone()))],
             Self::ListLifts { .. } => vec![(Read, Resource::Lifts)],
             Self::RequestRelease { wanted } => {
-                let read = match &wanted.source {
-                    ReleaseSource::Object(target) => Some((Read, object(&target.bucket, &target.key))),
-                    ReleaseSource::Gaps { .. } => None,
-                };
-                read.into_iter().chain([(Write, Resource::Releases)]).collect()
+                vec![(Read, object(&wanted.source.bucket, &wanted.source.key)), (Write, Resource::Releases)]
             }
             Self::ReviewRelease { release }
             | Self::ApproveRelease { release, .. }

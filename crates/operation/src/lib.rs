@@ -24,7 +24,7 @@ pub use code::Code;
 pub use configuration::{Configuration, ConfigurationKind};
 pub use crossing::{
     BundleId, CROSSING_OBJECT_LEN_MAX, CROSSING_TYPES, CrossingAct, CrossingWay, Half, LiftId, MappingName,
-    MappingWanted, MediaType, Purpose, RegionName, ReleaseId, ReleaseSource, ReleaseWanted, Stop, Words,
+    MappingWanted, MediaType, Purpose, RegionName, ReleaseId, ReleaseWanted, Stop, Words,
 };
 pub use customer::CustomerKey;
 pub use events::{Disclosing, EventAttribute, EventFilter};

@@ -50,6 +50,21 @@ pub enum CrossCommand {
     },
     /// List the bundles that came from a region, and what became of them (officers and auditors see what the guard found)
     Arrivals(ArrivalChoice),
+    /// Show which bundles of a region are missing: only from a session at the region's ceiling
+    Gaps {
+        /// The region that they came from
+        #[arg(value_name = "REGION")]
+        from: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Who.
+        #[command(flatten)]
+        identity: Identity,
+    },
+    /// Ask that the numbers of the bundles that are missing go down to their region, so that it sends them again: a
+    /// release like any other, which two reviewers decide
+    ReleaseGaps(GapsOrder),
     /// What goes down after two people decided.
     #[command(flatten)]
     Release(ReleaseCommand),
@@ -97,6 +112,34 @@ pub struct ArrivalChoice {
     /// Only those of which something was quarantined or refused
     #[arg(long)]
     pub troubled: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Who.
+    #[command(flatten)]
+    pub identity: Identity,
+}
+
+/// `fastness cross release-gaps`
+#[derive(Debug, Args)]
+pub struct GapsOrder {
+    /// The region whose bundles are missing
+    pub region: String,
+    /// The bucket that the list is written to, and that a mapping lets releases to the region leave from
+    #[arg(long, value_name = "BUCKET")]
+    pub bucket: String,
+    /// The list's label there
+    #[arg(long, value_name = "MARKING")]
+    pub label: String,
+    /// By which mapping; needed where the bucket has several to that region
+    #[arg(long, value_name = "MAPPING")]
+    pub mapping: Option<String>,
+    /// What for: reviewers read it
+    #[arg(long, value_name = "TEXT")]
+    pub purpose: String,
+    /// Days until nothing leaves any more
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u8).range(1..=30))]
+    pub days: u8,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -3,6 +3,7 @@
 mod arguments;
 mod arrivals;
 mod files;
+mod gaps;
 mod lift;
 mod mapping;
 mod release;
@@ -24,6 +25,8 @@ pub async fn run(command: CrossCommand) -> anyhow::Result<()> {
         CrossCommand::Stop { lift, json, identity } => lift::stop(&identity, &lift, json).await,
         CrossCommand::Show { lift, json, identity } => lift::show(&identity, &lift, json).await,
         CrossCommand::Arrivals(wanted) => arrivals::list(&wanted).await,
+        CrossCommand::ReleaseGaps(order) => gaps::request(&order).await,
+        CrossCommand::Gaps { from, json, identity } => gaps::show(&identity, &from, json).await,
         CrossCommand::Release(command) => release::run(command).await,
     }
 }

@@ -5,6 +5,7 @@
 //! arrives is taken in on the leave of a mapping ([`Gate::open_bundle`], [`Gate::take_bundle`]), after the guard looked
 //! at it.
 
+mod gaps;
 mod judge;
 mod lift;
 mod mappings;
@@ -17,6 +18,7 @@ mod seams;
 mod send;
 mod send_release;
 
+pub use gaps::FoundGaps;
 pub use receive::{ArrivingBundle, Opening, Taken};
 pub use release::ReleaseShown;
 pub use report::{ArrivedContents, ArrivedObject, FoundArrival, FoundCrossing, FoundOrigin};
@@ -55,6 +57,8 @@ pub enum CrossingAnswer {
     Arrivals(Vec<(Label, Arrival)>, bool),
     /// FindArrival.
     Arrival(Box<FoundArrival>),
+    /// ListGaps.
+    Gaps(Box<FoundGaps>),
 }
 
 impl From<CrossingAnswer> for Answer {
@@ -164,7 +168,7 @@ impl Gate {
             | A::RefuseRelease { .. }
             | A::DescribeRelease { .. }
             | A::ListReleases { .. } => self.perform_release(session, permit, draft).await,
-            A::ListGaps { .. } => Err(not_yet(act)),
+            A::ListGaps { .. } => self.list_gaps(permit),
             A::WalkLift { .. } | A::SendObjects { .. } | A::ReceiveObjects { .. } => {
                 Err(Fault::refused(Code::InvalidRequest, "this is the region's own work: nobody asks for it"))
             }
@@ -178,10 +182,6 @@ fn act(permit: &Permit) -> Result<&CrossingAct, Fault> {
         Operation::Crossing(act) => Ok(act),
         _ => Err(crate::perform::mismatch()),
     }
-}
-
-fn not_yet(act: &CrossingAct) -> Fault {
-    Fault::refused(Code::NotImplemented, format!("this region does no {} yet", act.name()))
 }
 
 /// Work that blocks, on a thread of its own.

@@ -67,6 +67,13 @@ pub enum Taken {
     },
     /// It is refused for good, for this reason, which the ledger has: the file is done with.
     Refused(&'static str),
+    /// It was a list of missing bundles: so many are ready again, so many are kept no longer.
+    Resent {
+        /// Bundles that are ready again.
+        again: u64,
+        /// Bundles that are not there to be sent again.
+        gone: u64,
+    },
     /// Its mapping is gone, or puts it elsewhere since it began: the file may be kept aside. The ledger has it.
     NotMapped,
     /// It has to wait, for this: the file stays where it is.
@@ -105,6 +112,20 @@ impl ArrivingBundle {
         self.reader.signed().number
     }
 
+    pub(super) const fn from(&self) -> &RegionName {
+        &self.from
+    }
+
+    pub(super) fn note_sha256(&self) -> [u8; 32] {
+        self.reader.signed().note_sha256
+    }
+
+    /// The content of one object, verified.
+    pub(super) fn content(&mut self, at: usize) -> Result<Vec<u8>, BundleError> {
+        let mut content = Vec::new();
+        self.reader.object(at, &mut content).map(|()| content)
+    }
+
     fn head(&self) -> ArrivalHead {
         let manifest = self.manifest();
         let crossing = match &manifest.errand {
@@ -138,13 +159,13 @@ fn route<'a>(from: &'a RegionName, manifest: &'a Manifest) -> Option<ArrivalRout
 }
 
 /// A bundle that is being taken out: nobody takes the same one out beside.
-struct UnderWay {
+pub(super) struct UnderWay {
     crossing: Arc<Crossing>,
     of: (RegionName, u64),
 }
 
 impl UnderWay {
-    fn begin(crossing: &Arc<Crossing>, of: (RegionName, u64)) -> Option<Self> {
+    pub(super) fn begin(crossing: &Arc<Crossing>, of: (RegionName, u64)) -> Option<Self> {
         let mut all = crossing.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert(of.clone()).then(|| Self { crossing: Arc::clone(crossing), of })
     }
@@ -182,7 +203,7 @@ impl From<Fault> for Held {
     }
 }
 
-fn nothing_crosses() -> Fault {
+pub(super) fn nothing_crosses() -> Fault {
     Fault::refused(Code::InvalidRequest, "this region has no regions beside it: nothing crosses")
 }
 
@@ -488,7 +509,7 @@ impl Gate {
         self.refuse_known(crossing, context, (name, &about), (reason, kind)).await
     }
 
-    async fn refuse_known(
+    pub(super) async fn refuse_known(
         &self,
         crossing: &Crossing,
         context: &Context,
@@ -509,13 +530,13 @@ impl Gate {
 }
 
 /// Which bundle a refusal is about.
-struct About {
+pub(super) struct About {
     from: RegionName,
     bundle: Option<String>,
 }
 
 impl ArrivingBundle {
-    fn about(&self) -> About {
+    pub(super) fn about(&self) -> About {
         About { from: self.from.clone(), bundle: Some(self.manifest().id.to_string()) }
     }
 }

@@ -1,9 +1,7 @@
 //! What the ledger's entry of a crossing names.
 
 use crate::record::{plain, plain_key};
-use fastness_operation::{
-    BucketName, CrossingAct, MappingWanted, ObjectKey, ReleaseSource, ReleaseWanted, Touch, VersionId,
-};
+use fastness_operation::{BucketName, CrossingAct, MappingWanted, ObjectKey, ReleaseWanted, Touch, VersionId};
 
 /// One line a resource, in the order in which the operation touches them.
 pub(crate) fn resources(act: &CrossingAct, touches: &[Touch]) -> Vec<String> {
@@ -20,14 +18,11 @@ pub(crate) fn resources(act: &CrossingAct, touches: &[Touch]) -> Vec<String> {
             say_more(format!(" to={to}{mapping} standing={standing} prefix={:?}", clipped(prefix, 256)));
         }
         CrossingAct::RequestRelease { wanted } => {
-            let ReleaseWanted { source, to, key, marking, .. } = wanted.as_ref();
-            say_more(format!(" to={to} key={:?} label={:?}", key.as_str(), clipped(marking, 256)));
-            match (source, lines.first_mut()) {
-                (ReleaseSource::Object(target), Some(line)) => {
-                    *line = read(&target.bucket, &target.key, target.version.as_ref());
-                }
-                (ReleaseSource::Gaps { from, .. }, Some(line)) => line.push_str(&format!(" gaps-of={from}")),
-                (_, None) => {}
+            let ReleaseWanted { source, gaps, to, key, marking, .. } = wanted.as_ref();
+            let gaps = if *gaps { " gaps" } else { "" };
+            say_more(format!(" to={to}{gaps} key={:?} label={:?}", key.as_str(), clipped(marking, 256)));
+            if let Some(line) = lines.first_mut() {
+                *line = read(&source.bucket, &source.key, source.version.as_ref());
             }
         }
         CrossingAct::ApproveRelease { digest, reason, .. } => {

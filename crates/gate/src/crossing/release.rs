@@ -14,7 +14,7 @@ use fastness_label::Label;
 use fastness_ledger::Outcome;
 use fastness_operation::{
     AccountNumber, Attributes, BucketName, CROSSING_OBJECT_LEN_MAX, Code, CrossingAct, CrossingWay, Half, ObjectTarget,
-    ReleaseSource, ReleaseWanted, Stop,
+    ReleaseWanted, Stop,
 };
 use fastness_store::{Actor, Fault, NewRelease, PinnedVersion, Releasable, Release, ReleaseState, ReleaseStep};
 use std::sync::Arc;
@@ -99,13 +99,7 @@ impl Gate {
         let Some(crossing) = &self.crossing else {
             return Err(invalid("this region has no guard, and nothing crosses"));
         };
-        let target = match &wanted.source {
-            ReleaseSource::Object(target) => target,
-            ReleaseSource::Gaps { .. } => {
-                let message = "lists of missing bundles are not released yet: tell the other region by another way";
-                return Err(Fault::refused(Code::NotImplemented, message));
-            }
-        };
+        let target = &wanted.source;
         let (label, context) = (permit.view().session(), session.context());
         let route = self.release_route(crossing, permit, (wanted, target))?;
         // One content of a label at a time: each is held in memory whole.
@@ -200,6 +194,9 @@ impl Gate {
         let plain = whole(&content, size)?
             .ok_or_else(|| invalid("the object cannot be read: it is damaged, or was contained meanwhile"))?;
         let source = PinnedVersion { bucket, key, version, newest: is_newest(wanted), size, sha256: sha256(&plain) };
+        if wanted.gaps {
+            self.check_gaps(wanted, &plain)?;
+        }
         let suspect = Suspect {
             name: wanted.key.to_string(),
             content_type: wanted.metadata.content_type.clone().unwrap_or_default(),
@@ -276,10 +273,7 @@ impl Gate {
 
 /// Whether nobody named a version.
 const fn is_newest(wanted: &ReleaseWanted) -> bool {
-    match &wanted.source {
-        ReleaseSource::Object(target) => target.version.is_none(),
-        ReleaseSource::Gaps { .. } => false,
-    }
+    wanted.source.version.is_none()
 }
 
 /// What the mapping says of one object of a label, as if nothing had gone today.

@@ -1,13 +1,14 @@
 //! What the gate needs of others so that something crosses: which regions there are, where bundles wait, and a guard. The
 //! region brings them together; tests bring their own.
 
-use fastness_crossing::{OwnKeys, Peer};
+use fastness_crossing::{OwnKeys, Peer, Resent};
 use fastness_identity::directory::Beside;
 use fastness_label::Label;
 use fastness_operation::{BundleId, MappingName, MediaType, RegionName};
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::io::{self, Read, Seek, Write};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 /// The regions that the configuration names.
@@ -52,6 +53,12 @@ pub trait Staging: Send + Sync + Debug + 'static {
     /// # Errors
     /// Those of the disk; some may be gone then.
     fn drop_bundles(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<usize>;
+
+    /// Makes bundles for a region ready again that were sent, as far as they are kept.
+    ///
+    /// # Errors
+    /// Those of the disk; some may be ready again then.
+    fn resend(&self, to: &RegionName, numbers: &[NonZeroU64]) -> io::Result<Resent>;
 }
 
 /// A bundle that is being written. Dropped, it removes its file.

@@ -243,10 +243,13 @@ impl Gate {
             id: release.id.bundle(),
             made_ms: now_ms - now_ms.rem_euclid(RELEASE_HOUR_MS),
             // Who asked and who decided stays here, in the ledger.
-            errand: Errand::Release {
-                mapping: errands.mapping.name.clone(),
-                to_account: release.to_account,
-                to_bucket: release.to_bucket.clone(),
+            errand: match release.gaps {
+                true => Errand::Gaps,
+                false => Errand::Release {
+                    mapping: errands.mapping.name.clone(),
+                    to_account: release.to_account,
+                    to_bucket: release.to_bucket.clone(),
+                },
             },
             label: self.new_label(release)?,
         };

@@ -1,8 +1,7 @@
 use crate::call::{Call, Malformed, Page};
 use crate::parse;
 use fastness_operation::{
-    AccessKeyId, AccountName, CROSSING_OBJECT_LEN_MAX, CrossingAct, CrossingWay, MappingName, Operation as O,
-    ReleaseSource, UserName,
+    AccessKeyId, AccountName, CROSSING_OBJECT_LEN_MAX, CrossingAct, CrossingWay, MappingName, Operation as O, UserName,
 };
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -268,7 +267,7 @@ fn a_release_is_read_with_what_is_meant_where_nothing_is_said() {
     let CrossingAct::RequestRelease { wanted } = *act else { panic!("{act:?}") };
     assert_eq!((wanted.days, wanted.key.as_str(), wanted.marking.as_str()), (7, "b", "U"));
     assert!(wanted.metadata.metadata.is_empty() && wanted.mapping.is_none());
-    let ReleaseSource::Object(of) = &wanted.source else { panic!("{wanted:?}") };
+    let of = &wanted.source;
     assert!(of.version.is_none() && of.key.as_str() == "a");
 }
 

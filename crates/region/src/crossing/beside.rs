@@ -1,11 +1,12 @@
 //! The gate's seams, filled with the region's folders: which regions lie beside it, and where bundles wait.
 
-use fastness_crossing::{NewBundle, Outbox, Peer, Peers, Standing, WholeBundle};
+use fastness_crossing::{NewBundle, Outbox, Peer, Peers, Resent, Standing, WholeBundle};
 use fastness_gate::{Regions, StagedFile, Staging, WholeFile};
 use fastness_identity::directory::Beside;
 use fastness_operation::{BundleId, RegionName};
 use std::collections::BTreeSet;
 use std::io::{self, Seek, SeekFrom, Write};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 /// The regions of the configuration.
@@ -49,6 +50,10 @@ impl Staging for Waiting {
 
     fn drop_bundles(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<usize> {
         self.0.drop_bundles(to, ids)
+    }
+
+    fn resend(&self, to: &RegionName, numbers: &[NonZeroU64]) -> io::Result<Resent> {
+        self.0.resend(to, numbers)
     }
 }
 

@@ -115,10 +115,9 @@ impl Intake {
                 self.full.extend(found.number().map(|number| (number, (label, Instant::now()))));
                 return Ok(None);
             }
-            // Nobody sends these yet.
-            Opening::Gaps(_) => {
-                let refused = self.gate.refuse_file(&self.from, &name, "gaps");
-                return self.runtime.block_on(refused).map(|()| Some(Fate::Gone)).map_err(|fault| at(&fault));
+            Opening::Gaps(bundle) => {
+                let resent = self.runtime.block_on(self.gate.resend_bundles(*bundle)).map_err(|fault| at(&fault))?;
+                return Ok(Some(if matches!(resent, Taken::Waits(_)) { Fate::Later } else { Fate::Gone }));
             }
         };
         // A file is only opened when its name has a number.
@@ -139,7 +138,7 @@ impl Intake {
     fn end(&mut self, Done { number, taken }: Done) {
         let Some(found) = self.busy.remove(&number) else { return };
         let fate = match taken {
-            Ok(Taken::Whole { .. } | Taken::Refused(_)) => Fate::Gone,
+            Ok(Taken::Whole { .. } | Taken::Resent { .. } | Taken::Refused(_)) => Fate::Gone,
             Ok(Taken::NotMapped) => Fate::Aside,
             Ok(Taken::Waits(why)) => {
                 self.say(format!("{} of {} waits: {why}", found.name(), self.from));

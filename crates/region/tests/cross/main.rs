@@ -6,6 +6,8 @@ mod arrive;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod gaps;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod lift;

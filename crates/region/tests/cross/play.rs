@@ -2,7 +2,7 @@
 //! the power takes both, and a guard that reads plain text.
 
 use crate::support::{Answer, Ask, Counted, House, Key, Template};
-use fastness_crossing::{BundleReader, OwnKeys, Peer, Receiver, sign};
+use fastness_crossing::{BundleReader, OwnKeys, Peer, Receiver, Resent, sign};
 use fastness_gate::{
     CrossingParts, Environment, Guard, GuardFault, GuardRules, Judgement, Opening, Regions, StagedFile, Staging,
     Suspect, Taken, WholeFile,
@@ -82,6 +82,8 @@ pub struct Staged {
     disk: Arc<dyn Disk>,
     /// Plays a carrier that does not come.
     pub full: AtomicBool,
+    /// What was to be sent again.
+    pub asked: Mutex<Vec<(RegionName, Vec<NonZeroU64>)>>,
 }
 
 fn folder(to: &RegionName, banner: &str) -> String {
@@ -96,7 +98,7 @@ impl Staged {
     fn new(disk: &MemoryDisk) -> Arc<Self> {
         disk.create_folder("outbox").unwrap();
         disk.sync_folder("").unwrap();
-        Arc::new(Self { disk: disk.folder("outbox"), full: AtomicBool::new(false) })
+        Arc::new(Self { disk: disk.folder("outbox"), full: AtomicBool::new(false), asked: Mutex::default() })
     }
 
     fn names(&self, folder: &str) -> io::Result<Vec<String>> {
@@ -137,6 +139,12 @@ impl Staging for Staged {
             self.disk.sync_folder(&folder)?;
         }
         Ok(())
+    }
+
+    fn resend(&self, to: &RegionName, numbers: &[NonZeroU64]) -> io::Result<Resent> {
+        // Bundles get their numbers from the spooler: here none is kept by its number.
+        self.asked.lock().unwrap().push((to.clone(), numbers.to_vec()));
+        Ok(Resent { again: Vec::new(), gone: numbers.to_vec() })
     }
 
     fn drop_bundles(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<usize> {

@@ -5,7 +5,7 @@ use crate::action::{BUCKETS, KEYS};
 use crate::session::OBSERVERS;
 use crate::support::{Ask, Counted, House, REGION, Template};
 use fastness_crossing::{
-    BundleReader, BundleWriter, Errand, NewObject, Outline, OwnKeys, Peer, Person, Receiver, sign,
+    BundleReader, BundleWriter, Errand, NewObject, Outline, OwnKeys, Peer, Person, Receiver, Resent, sign,
 };
 use fastness_gate::{
     CrossingParts, Guard, GuardFault, GuardRules, Judgement, Opening, Regions, StagedFile, Staging, Suspect, Taken,
@@ -269,6 +269,10 @@ impl Staging for Shelves {
             shelf.iter_mut().for_each(|one| one.is_released = true);
         }
         Ok(())
+    }
+
+    fn resend(&self, _: &RegionName, numbers: &[NonZeroU64]) -> io::Result<Resent> {
+        Ok(Resent { again: Vec::new(), gone: numbers.to_vec() })
     }
 
     fn drop_bundles(&self, _: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<usize> {

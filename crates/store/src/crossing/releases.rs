@@ -15,7 +15,7 @@ use fastness_decide::{Bucket, Chore, Permit};
 use fastness_label::Label;
 use fastness_operation::{
     AccessKeyId, AccountNumber, Attributes, BucketName, BundleId, CROSSING_OBJECT_LEN_MAX, Code, CrossingAct,
-    MappingName, Moment, ObjectKey, Purpose, RegionName, ReleaseId, ReleaseSource, VersionId, Words,
+    MappingName, Moment, ObjectKey, Purpose, RegionName, ReleaseId, VersionId, Words,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -125,6 +125,8 @@ pub struct Release {
     pub ended_ms: Option<i64>,
     /// Of what.
     pub source: PinnedVersion,
+    /// Whether it is a list of missing bundles: then the region below takes it, and no bucket.
+    pub gaps: bool,
     /// The region that sends.
     pub origin: RegionName,
     /// The banner of the label at which it lies.
@@ -168,7 +170,7 @@ impl Release {
     /// A failure.
     pub fn digest(&self) -> Result<String, Fault> {
         let from = (&self.origin, &self.label, &self.source);
-        let to = (&self.to, &self.mapping, self.to_account, &self.to_bucket);
+        let to = (&self.to, &self.mapping, self.to_account, &self.to_bucket, self.gaps);
         let object = (&self.new_key, &self.new_label, &self.attributes);
         let times = (self.requested_ms, self.expires_ms);
         let bound = ("fastness release 1", &self.id, from, to, object, &self.purpose, &self.findings, times);
@@ -383,7 +385,7 @@ impl Store {
     /// `NoSuchKey`, `NoSuchVersion`, `InvalidRequest` for one that no release takes, `EntityTooLarge`, or a failure.
     pub fn open_release(&self, permit: &Permit) -> Result<Releasable, Fault> {
         let (CrossingAct::RequestRelease { wanted }, _) = act_of(permit)? else { return Err(Fault::mismatch()) };
-        let ReleaseSource::Object(target) = &wanted.source else { return Err(Fault::mismatch()) };
+        let target = &wanted.source;
         let refused = |message: &str| Err(Fault::refused(Code::InvalidRequest, message));
         let bucket = permit.bucket(&target.bucket).ok_or_else(no_such_bucket)?;
         for _ in 0..SNAPSHOTS_MAX {
@@ -431,6 +433,7 @@ impl Store {
             expires_ms: moment.now_ms.saturating_add(i64::from(wanted.days) * DAY_MS),
             ended_ms: None,
             source: new.source,
+            gaps: wanted.gaps,
             origin: new.origin,
             label: new.label,
             mapping: new.mapping,
