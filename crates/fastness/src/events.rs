@@ -282,7 +282,7 @@ async fn fresh(client: &Client, wanted: &Wanted, marks: &mut Marks) -> anyhow::R
         let (events, next) = wanted.page(client, token.as_deref()).await?;
         let len = fresh.len();
         fresh.extend(events.into_iter().filter(|event| before.is_new(event)));
-        fresh[len..].iter().for_each(|event| marks.see(event));
+        fresh.iter().skip(len).for_each(|event| marks.see(event));
         if fresh.len() == len || next.is_none() {
             break;
         }
