@@ -11,8 +11,8 @@ use serde_json::json;
 pub const BUCKETS: [&str; 3] = ["alpha-data", "shared", "deep.bucket"];
 /// Object keys, some with a common prefix.
 pub const KEYS: [&str; 4] = ["a", "a/b", "a/c", "z"];
-/// Users that administrators make and remove; the last three are of the cast.
-pub const USERS: [&str; 6] = ["new", "other", "third", "ana", "sid", "gwen"];
+/// Users that administrators make and remove; the last four are of the cast.
+pub const USERS: [&str; 7] = ["new", "other", "third", "ana", "sid", "gwen", "nora"];
 
 /// Configurations of a bucket: the query, and two of them.
 pub const CONFIGURATIONS: [(&str, &str, &str); 12] = [
@@ -254,7 +254,7 @@ fn place((bucket, key): Place) -> (String, String) {
 }
 
 /// The object, and the query that names its version.
-fn versioned(at: Place, version: Version, memory: &Memory) -> (String, String, String) {
+pub fn versioned(at: Place, version: Version, memory: &Memory) -> (String, String, String) {
     let (bucket, key) = place(at);
     match version {
         Version::Latest => (bucket, key, String::new()),

@@ -1,5 +1,5 @@
-//! What stands beside the region of a history: one above that it sends to, one below whose bundles were made before any
-//! history, shelves on which its own bundles wait, and a guard.
+//! What stands beside the region of a history: one above that lifts go to, one below that releases go to and whose own
+//! bundles were made before any history, shelves on which the region's bundles wait, and a guard.
 
 use crate::action::{BUCKETS, KEYS};
 use crate::session::OBSERVERS;
@@ -18,11 +18,12 @@ use fastness_vault::RootKey;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Cursor, Seek, SeekFrom, Write};
 use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// The region that lifts go to.
 pub const ABOVE: &str = "above";
-/// The region whose bundles come in.
+/// The region whose bundles come in, and that releases go to.
 pub const BELOW: &str = "below";
 /// The account and the bucket there.
 pub const THERE: (&str, &str) = ("123456789012", "there");
@@ -32,7 +33,7 @@ pub const BUNDLES_EACH: usize = 2;
 /// When all bundles were made: shortly before the first requests.
 const MADE_MS: i64 = 1_790_000_000_000;
 /// What the guard stops.
-const WORD: &str = "(TS//SI//NF)";
+pub const WORD: &str = "(TS//SI//NF)";
 
 /// What a test does wrong on purpose, so that it can be seen to be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub enum Slip {
     SharedNumber,
     /// All labels' bundles wait on one shelf.
     SharedShelf,
+    /// The guard counts what it looked at over all labels, and says so in what it finds.
+    SharedGuard,
 }
 
 /// A region as every history begins with it, and what stands beside it.
@@ -50,7 +53,7 @@ pub struct World {
     slip: Slip,
     own: OwnKeys,
     above: OwnKeys,
-    below: Arc<Peer>,
+    below: OwnKeys,
     /// Of each observer's label [`BUNDLES_EACH`].
     bundles: Vec<Vec<u8>>,
 }
@@ -78,7 +81,6 @@ impl World {
         let account: AccountNumber = caller.one("Account").parse().unwrap();
         let bundle = |number| bundle(&template, (&below, &own.peer()), account, number);
         let bundles = (0..OBSERVERS.len() * BUNDLES_EACH).map(bundle).collect();
-        let below = Arc::new(below.peer());
         Self { template, slip, own, above, below, bundles }
     }
 
@@ -87,47 +89,55 @@ impl World {
         let shelves = Arc::new(Shelves { shared: self.slip == Slip::SharedShelf, all: Arc::default() });
         let parts = CrossingParts {
             own: OwnKeys::of(&region(REGION), &self.template.root_key()).unwrap(),
-            regions: Arc::new(Others { above: Arc::new(self.above.peer()), below: Arc::clone(&self.below) }),
+            regions: Arc::new(Others { above: Arc::new(self.above.peer()), below: Arc::new(self.below.peer()) }),
             staging: Arc::clone(&shelves) as Arc<dyn Staging>,
-            guard: Arc::new(Reader),
+            guard: Arc::new(Reader { tells: self.slip == Slip::SharedGuard, looked_at: AtomicUsize::new(0) }),
         };
         let (disk, environment) = (self.template.disk(), Arc::new(Counted::default()));
         let house = self.template.open_with(&disk, environment, |gate| gate.with_crossing(parts)).unwrap();
         (house, shelves)
     }
 
-    /// What of a label waits for a carrier: of each bundle its id, its length, and its manifest as the region above reads
-    /// it. Encapsulations and ML-DSA-65 signatures are random; and numbers are given later, at the ceiling.
+    /// What of a label waits for a carrier: of each bundle where it goes, its id, its length, and its manifest as the
+    /// other region reads it. Encapsulations and ML-DSA-65 signatures are random; and numbers are given later, at the
+    /// ceiling.
     pub fn staged(&self, shelves: &Shelves, label: &str) -> Vec<String> {
         let banner = self.template.policy.banner(self.template.label(label));
-        let read = |(id, bytes): (BundleId, Vec<u8>)| {
+        let read = |(to, id, bytes): (RegionName, BundleId, Vec<u8>)| {
             let mut file = Cursor::new(bytes);
             sign(&mut file, NonZeroU64::MIN, &self.own).unwrap();
             let length = file.get_ref().len();
-            let peer = self.own.peer();
-            let receiver =
-                Receiver { own: &self.above, peer: &peer, policy: &self.template.policy, now_ms: MADE_MS + 600_000 };
+            let (own, peer) = (if to.as_str() == ABOVE { &self.above } else { &self.below }, self.own.peer());
+            let receiver = Receiver { own, peer: &peer, policy: &self.template.policy, now_ms: MADE_MS + 600_000 };
             file.rewind().unwrap();
             let mut reader = BundleReader::open(file, receiver).unwrap();
             reader.verify().unwrap();
-            format!("{id} {length} {}", serde_json::to_string(reader.manifest()).unwrap())
+            format!("{to} {id} {length} {}", serde_json::to_string(reader.manifest()).unwrap())
         };
-        shelves.released(&banner).into_iter().map(read).collect()
+        [ABOVE, BELOW].into_iter().flat_map(|to| shelves.released(&region(to), &banner)).map(read).collect()
     }
 
-    /// Sends what is due at a label, until nothing is; what waits there then.
+    /// Sends what lifts have due at a label; what waits there then.
     pub async fn send(&self, house: &House, shelves: &Shelves, label: &str) -> Result<String, String> {
+        // As often as it takes a standing lift to have rested, by the clock of the region's own work at a label.
         for _ in 0..4 {
-            let sent = house.gate.send_lifts(self.template.label(label)).await;
-            if sent.map_err(|fault| fault.to_string())? == 0 {
-                break;
-            }
+            house.gate.send_lifts(self.template.label(label)).await.map_err(|fault| fault.to_string())?;
         }
+        Ok(self.told(shelves, label))
+    }
+
+    /// Sends what is approved of a label's releases; what waits there then.
+    pub async fn send_releases(&self, house: &House, shelves: &Shelves, label: &str) -> Result<String, String> {
+        house.gate.send_releases(self.template.label(label)).await.map_err(|fault| fault.to_string())?;
+        Ok(self.told(shelves, label))
+    }
+
+    fn told(&self, shelves: &Shelves, label: &str) -> String {
         let mut told = self.staged(shelves, label);
         if self.slip == Slip::SharedNumber {
             told.push(format!("the next number is {}", shelves.count() + 1));
         }
-        Ok(told.join("\n"))
+        told.join("\n")
     }
 
     /// Has a bundle of the region below taken in. What came of it is told where it is put at its own label, and as far as
@@ -206,15 +216,21 @@ impl Regions for Others {
 
 /// Stops what has a word in it, and passes the rest as it is.
 #[derive(Debug)]
-struct Reader;
+struct Reader {
+    tells: bool,
+    looked_at: AtomicUsize,
+}
 
 impl Guard for Reader {
     fn inspect(&self, _: &GuardRules, _: Label, batch: Vec<Suspect>) -> Result<Vec<Judgement>, GuardFault> {
         let judge = |suspect: Suspect| {
-            if String::from_utf8_lossy(&suspect.content).contains(WORD) {
+            let before = self.looked_at.fetch_add(1, Ordering::Relaxed);
+            let mut texts = suspect.metadata.iter().map(|(_, value)| value.as_str());
+            if String::from_utf8_lossy(&suspect.content).contains(WORD) || texts.any(|text| text.contains(WORD)) {
                 return Judgement::Stopped { findings: vec!["a marking exceeds the label".to_owned()] };
             }
-            Judgement::Passed { content: suspect.content, metadata: Vec::new(), findings: Vec::new() }
+            let findings = if self.tells { vec![format!("{before} objects before this one")] } else { Vec::new() };
+            Judgement::Passed { content: suspect.content, metadata: suspect.metadata, findings }
         };
         Ok(batch.into_iter().map(judge).collect())
     }
@@ -228,9 +244,11 @@ struct Waiting {
     is_released: bool,
 }
 
-type All = Arc<Mutex<BTreeMap<String, Vec<Waiting>>>>;
+/// The region that bundles of a shelf go to, and their label.
+type Place = (RegionName, String);
+type All = Arc<Mutex<BTreeMap<Place, Vec<Waiting>>>>;
 
-/// Where bundles wait: a shelf for each label, in memory.
+/// Where bundles wait: a shelf for each region and label, in memory.
 #[derive(Debug)]
 pub struct Shelves {
     shared: bool,
@@ -238,14 +256,14 @@ pub struct Shelves {
 }
 
 impl Shelves {
-    fn shelf(&self, banner: &str) -> String {
-        if self.shared { String::new() } else { banner.to_owned() }
+    fn shelf(&self, to: &RegionName, banner: &str) -> Place {
+        (to.clone(), if self.shared { String::new() } else { banner.to_owned() })
     }
 
-    fn released(&self, banner: &str) -> Vec<(BundleId, Vec<u8>)> {
+    fn released(&self, to: &RegionName, banner: &str) -> Vec<(RegionName, BundleId, Vec<u8>)> {
         let all = self.all.lock().unwrap();
-        let shelf = all.get(&self.shelf(banner)).into_iter().flatten();
-        shelf.filter(|one| one.is_released).map(|one| (one.id.clone(), one.bytes.clone())).collect()
+        let shelf = all.get(&self.shelf(to, banner)).into_iter().flatten();
+        shelf.filter(|one| one.is_released).map(|one| (to.clone(), one.id.clone(), one.bytes.clone())).collect()
     }
 
     fn count(&self) -> usize {
@@ -254,17 +272,17 @@ impl Shelves {
 }
 
 impl Staging for Shelves {
-    fn staged(&self, _: &RegionName, banner: &str) -> io::Result<usize> {
-        Ok(self.released(banner).len())
+    fn staged(&self, to: &RegionName, banner: &str) -> io::Result<usize> {
+        Ok(self.released(to, banner).len())
     }
 
-    fn stage(&self, _: &RegionName, banner: &str, id: &BundleId) -> io::Result<Box<dyn StagedFile>> {
-        let of = Of { all: Arc::clone(&self.all), shelf: self.shelf(banner), id: id.clone() };
+    fn stage(&self, to: &RegionName, banner: &str, id: &BundleId) -> io::Result<Box<dyn StagedFile>> {
+        let of = Of { all: Arc::clone(&self.all), shelf: self.shelf(to, banner), id: id.clone() };
         Ok(Box::new(Written { file: Cursor::new(Vec::new()), of }))
     }
 
-    fn settle(&self, _: &RegionName, banner: &str, is_sent: &dyn Fn(&BundleId) -> bool) -> io::Result<()> {
-        if let Some(shelf) = self.all.lock().unwrap().get_mut(&self.shelf(banner)) {
+    fn settle(&self, to: &RegionName, banner: &str, is_sent: &dyn Fn(&BundleId) -> bool) -> io::Result<()> {
+        if let Some(shelf) = self.all.lock().unwrap().get_mut(&self.shelf(to, banner)) {
             shelf.retain(|one| one.is_released || is_sent(&one.id));
             shelf.iter_mut().for_each(|one| one.is_released = true);
         }
@@ -275,9 +293,9 @@ impl Staging for Shelves {
         Ok(Resent { again: Vec::new(), gone: numbers.to_vec() })
     }
 
-    fn drop_bundles(&self, _: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<usize> {
+    fn drop_bundles(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<usize> {
         let (mut all, mut count) = (self.all.lock().unwrap(), 0);
-        for shelf in all.values_mut() {
+        for (_, shelf) in all.iter_mut().filter(|((region, _), _)| region == to) {
             let before = shelf.len();
             shelf.retain(|one| !ids.contains(&one.id));
             count += before - shelf.len();
@@ -289,7 +307,7 @@ impl Staging for Shelves {
 /// A bundle's place.
 struct Of {
     all: All,
-    shelf: String,
+    shelf: Place,
     id: BundleId,
 }
 

@@ -1,12 +1,15 @@
 //! Random histories: a pure function of a seed.
 
+mod crossings;
+
+pub use crossings::{lifting, releasing, standing};
+
 use crate::action::{
     Action, BUCKETS, CONFIGURATIONS, Condition, Content, Digest, KEYS, KeyChoice, Page, Place, USERS, Version,
 };
-use crate::beside::BUNDLES_EACH;
-use crate::cross::{Crossing, NAMES};
+use crate::cross::Crossing;
 use crate::lookup::{ATTRIBUTES, Lookup, Search};
-use crate::session::{LAST, OBSERVERS, Role, SESSIONS};
+use crate::session::{AUDITORS, LAST, REVIEWERS, Role, SESSIONS};
 use crate::support::{REL, S, SI, TK, TOP, TS, U};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -55,7 +58,11 @@ pub fn history(seed: u64) -> Vec<Step> {
         taking.extend([14, 15, 16, 17]);
     }
     if draw.rng.random_bool(0.5) {
-        taking.extend((18..SESSIONS.len()).filter(|_| draw.rng.random_bool(0.4)));
+        taking.extend(AUDITORS.filter(|_| draw.rng.random_bool(0.4)));
+    }
+    if draw.rng.random_bool(0.4) {
+        let some = |(_, pair): (_, [usize; 2])| draw.rng.random_bool(0.5).then_some(pair);
+        taking.extend(REVIEWERS.into_iter().filter_map(some).flatten());
     }
     let mut steps = Vec::with_capacity(length);
     if taking.contains(&10) && draw.chance(75) {
@@ -92,8 +99,11 @@ pub fn history(seed: u64) -> Vec<Step> {
         if session == OFFICERS[0] && draw.chance(30) {
             plans.extend(draw.spill_plan());
         }
-        if SESSIONS[session].role == Role::Worker && draw.chance(5) {
-            plans.extend(if draw.chance(50) { draw.lift_plan(session) } else { draw.arrival_plan(session) });
+        if SESSIONS[session].role == Role::Worker && draw.chance(8) {
+            plans.extend(draw.crossing_plan(session));
+        }
+        if SESSIONS[session].role == Role::Reviewer && draw.chance(15) {
+            plans.extend(draw.release_plan(session));
         }
         if session == MAPPER && draw.chance(20) {
             plans.extend(draw.mapping_plan());
@@ -107,30 +117,6 @@ pub fn history(seed: u64) -> Vec<Step> {
         steps.push(Step { session, action });
     }
     steps
-}
-
-/// A history in which one at the ceiling lifts something, and then one below.
-pub fn lifting(seed: u64) -> Vec<Step> {
-    let mut draw = Draw { rng: StdRng::seed_from_u64(seed) };
-    let put = Content { digest: Digest::None, classification: None, metadata: 20, ..draw.content(WRITER) };
-    let mapped = Crossing::PutMapping { name: 0, sends: true, bucket: 0, highest: TOP, tight: false, lifts: false };
-    let mut steps = vec![(0, Action::CreateBucket(0)), (MAPPER, Action::Cross(mapped))];
-    for session in [6, WRITER] {
-        let sends = Crossing::StartLift(0, false, None);
-        steps.extend([
-            (
-                session,
-                Action::Put(
-                    (0, draw.rng.random_range(0..KEYS.len())),
-                    Content { sealed: false, ..put },
-                    Condition::None,
-                ),
-            ),
-            (session, Action::Cross(sends)),
-            (session, Action::Cross(Crossing::Send)),
-        ]);
-    }
-    steps.into_iter().map(|(session, action)| Step { session, action }).collect()
 }
 
 impl Draw {
@@ -246,7 +232,8 @@ impl Draw {
         let role = if self.chance(92) {
             SESSIONS[session].role
         } else {
-            self.one(&[Role::Worker, Role::Administrator, Role::Officer, Role::Operator, Role::Auditor])
+            use Role::{Administrator, Auditor, Officer, Operator, Reviewer, Worker};
+            self.one(&[Worker, Administrator, Officer, Operator, Auditor, Reviewer])
         };
         let action = match role {
             Role::Worker if self.chance(85) => self.data(session),
@@ -257,10 +244,14 @@ impl Draw {
             Role::Officer => self.office(),
             Role::Auditor if self.chance(10) => self.own_affairs(),
             Role::Auditor if self.chance(15) => Action::NextEvents(self.number()),
+            Role::Auditor if self.chance(10) => self.release_told(),
             Role::Auditor => match self.lookup() {
                 wide @ Lookup { limit: Some(50), .. } => Action::Disclose(wide),
                 lookup => Action::Lookup(lookup),
             },
+            Role::Reviewer if self.chance(60) => self.review(),
+            Role::Reviewer if self.chance(50) => self.crossing(session),
+            Role::Reviewer => self.data(session),
             Role::Operator => match self.rng.random_range(0..5) {
                 4 => Action::AddOfficer(self.number()),
                 0 => Action::CreateAccount(self.rng.random_range(0..2)),
@@ -271,7 +262,7 @@ impl Draw {
         };
         match self.rng.random_range(0..100) {
             // Nobody asks for what the region does of itself.
-            0..=2 if matches!(action, Action::Cross(Crossing::Send | Crossing::Arrive(_))) => action,
+            0..=2 if matches!(&action, Action::Cross(crossing) if crossing.is_of_itself()) => action,
             0 => Action::UnknownKey(Box::new(action)),
             1 => Action::BadSignature(Box::new(action)),
             // An unsigned request is of no session; what everybody may know is sent at the floor.
@@ -451,80 +442,6 @@ impl Draw {
         }
     }
 
-    fn mappings(&mut self) -> Action {
-        let name = self.rng.random_range(0..NAMES.len());
-        match self.rng.random_range(0..5) {
-            0 => Action::Cross(Crossing::DeleteMapping(name)),
-            1 => Action::Cross(Crossing::ListMappings),
-            _ => {
-                let (sends, highest) = (self.chance(50), self.one(&[U, S, TOP, TOP, "SECERT"]));
-                self.mapping(name, sends, highest)
-            }
-        }
-    }
-
-    fn mapping(&mut self, name: usize, sends: bool, highest: &'static str) -> Action {
-        let (bucket, tight, lifts) = (self.bucket(), self.chance(15), self.chance(20));
-        Action::Cross(Crossing::PutMapping { name, sends, bucket, highest, tight, lifts })
-    }
-
-    /// What a worker asks of crossings, or the region does at their label.
-    fn crossing(&mut self, session: usize) -> Action {
-        let lift = if self.chance(70) { LAST } else { self.number() };
-        Action::Cross(match self.rng.random_range(0..12) {
-            0 | 1 => Crossing::StartLift(self.bucket(), self.chance(30), self.chance(20).then_some(0)),
-            2 => Crossing::StopLift(lift),
-            3 => Crossing::DescribeLift(lift),
-            4 => Crossing::ListLifts,
-            5 | 6 => Crossing::Send,
-            7 | 8 => Crossing::Arrive(self.bundle(session)),
-            9 => Crossing::ListArrivals(self.chance(30)),
-            _ => Crossing::FindArrival(self.rng.random_range(0..OBSERVERS.len() * BUNDLES_EACH)),
-        })
-    }
-
-    /// A bundle of the session's label.
-    fn bundle(&mut self, session: usize) -> usize {
-        let label = OBSERVERS.iter().position(|label| *label == SESSIONS[session].label).unwrap();
-        label * BUNDLES_EACH + self.rng.random_range(0..BUNDLES_EACH)
-    }
-
-    /// A lift from its mapping to its end.
-    fn lift_plan(&mut self, session: usize) -> Vec<(usize, Action)> {
-        let (name, at) = (self.rng.random_range(0..NAMES.len()), self.place());
-        let mapped = self.mapping(name, true, TOP);
-        let put = Content { digest: Digest::None, classification: None, metadata: 20, ..self.content(session) };
-        let end = if self.chance(75) { Crossing::Send } else { Crossing::StopLift(LAST) };
-        let own = [
-            Action::Put(at, Content { sealed: false, ..put }, Condition::None),
-            Action::Cross(Crossing::StartLift(at.0, false, None)),
-            Action::Cross(end),
-            Action::Cross(Crossing::DescribeLift(LAST)),
-        ];
-        [(MAPPER, mapped)].into_iter().chain(own.map(|action| (session, action))).collect()
-    }
-
-    /// A bundle from its mapping to whoever reads what was in it.
-    fn arrival_plan(&mut self, session: usize) -> Vec<(usize, Action)> {
-        let (name, bundle) = (self.rng.random_range(0..NAMES.len()), self.bundle(session));
-        let mapped = self.mapping(name, false, TOP);
-        let own = [
-            Action::Cross(Crossing::Arrive(bundle)),
-            Action::Cross(Crossing::FindArrival(bundle)),
-            Action::Get((0, bundle % 2), Version::Latest, None, Condition::None),
-            Action::Cross(Crossing::ListArrivals(false)),
-        ];
-        [(MAPPER, mapped)].into_iter().chain(own.map(|action| (session, action))).collect()
-    }
-
-    /// A mapping that comes and goes.
-    fn mapping_plan(&mut self) -> Vec<(usize, Action)> {
-        let name = self.rng.random_range(0..NAMES.len());
-        let sends = self.chance(50);
-        let actions = [self.mapping(name, sends, TOP), Action::Cross(Crossing::DeleteMapping(name))];
-        actions.map(|action| (MAPPER, action)).into()
-    }
-
     fn user(&mut self) -> usize {
         self.rng.random_range(0..USERS.len())
     }
@@ -585,7 +502,9 @@ impl Draw {
             0..3 => Action::TagUser(user, "clearance", self.one(&[TOP, TOP, S, SI, U, "SECERT"])),
             3 => Action::TagUser(user, "nationality", self.one(&["USA", "USA", "GBR", "XXQ"])),
             4 => Action::TagUser(user, "label", self.one(&[U, S, REL])),
-            5 if self.chance(30) => Action::TagUser(user, "duty", self.one(&["auditor", "administrator", "cook"])),
+            5 if self.chance(30) => {
+                Action::TagUser(user, "duty", self.one(&["auditor", "administrator", "reviewer", "cook"]))
+            }
             6 => Action::UntagUser(user, self.one(&["label", "duty", "duty", "clearance"])),
             7 | 8 => Action::AllowLabel(self.one(&[TS, TS, "SECRET//SI", "CONFIDENTIAL", "SECERT"])),
             9 => Action::ListLabels,

@@ -6,7 +6,7 @@ use crate::support::Cast;
 use serde_json::{Value, json};
 
 /// Attributes with values that entries of the histories have, or not.
-pub const ATTRIBUTES: [(&str, &str); 19] = [
+pub const ATTRIBUTES: [(&str, &str); 23] = [
     ("Username", "ana"),
     ("Username", "zoe"),
     ("Username", "bob"),
@@ -26,6 +26,10 @@ pub const ATTRIBUTES: [(&str, &str); 19] = [
     ("EventName", "SendObjects"),
     ("EventName", "ReceiveObjects"),
     ("Username", "crossing"),
+    ("Username", "nora"),
+    ("EventName", "RequestRelease"),
+    ("EventName", "ApproveRelease"),
+    ("ResourceType", "Fastness::Release"),
 ];
 
 /// By what a lookup searches.

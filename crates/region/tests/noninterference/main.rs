@@ -1,9 +1,10 @@
 //! Noninterference (DESIGN.md section 1), over the whole HTTP service: for every observer's label, a random history
 //! with the operations of all sessions purged whose label the observer's does not dominate gives every session at or
 //! below the observer the same answers, byte for byte: status, headers, bodies; and at each such label the same bundles
-//! wait for a carrier, with the same ids, lengths and manifests. Nothing is masked, because clocks and
-//! chance come from the access key and the number of its request alone; but for one thing: of the two signatures on a
-//! checkpoint the ML-DSA-65 one is left out, which is random by its standard.
+//! of lifts and releases wait for a carrier, with the same ids, lengths and manifests. What is released goes to a region
+//! below: within a region the decision of two reviewers puts it at a lower label, where it is meant to be known. Nothing
+//! is masked, because clocks and chance come from the access key and the number of its request alone; but for one thing:
+//! of the two signatures on a checkpoint the ML-DSA-65 one is left out, which is random by its standard.
 
 #![expect(
     clippy::unwrap_used,
@@ -31,7 +32,7 @@ mod session;
 mod support;
 
 use beside::{Slip, World};
-use generate::{history, lifting};
+use generate::{Step, history, lifting, releasing, standing};
 use run::{Tally, check, compare, may_know, play};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -94,6 +95,8 @@ fn what_an_observer_may_not_know_of_changes_no_answer() {
     assert!(total.purged * 10 >= count * 9, "only {} of {count} histories had something to purge", total.purged);
     if count >= HISTORIES {
         assert!(total.bundles > count / 10, "only {} bundles waited for a carrier", total.bundles);
+        assert!(total.released > count / 10, "only {} of them were releases", total.released);
+        assert!(total.later_passes > count / 100, "only {} later passes of lifts sent", total.later_passes);
         let never = |(name, (done, _)): (&String, &(u64, u64))| (*done == 0).then(|| name.clone());
         let never: Vec<String> = total.actions.iter().filter_map(never).collect();
         assert_eq!(never, ["Anonymous", "BadSignature", "Nonsense", "UnknownKey", "Unoffered"], "never done");
@@ -126,10 +129,10 @@ fn a_comparison_that_must_fail_fails() {
 }
 
 /// How many of some histories are found to differ for an observer, when something is wrong on purpose.
-fn found_with(slip: Slip, histories: u64, observer: &str) -> u64 {
+fn found_with(slip: Slip, histories: u64, observer: &str, history: fn(u64) -> Vec<Step>) -> u64 {
     let differ = AtomicU64::new(0);
     each(histories, slip, |runtime, world, seed| {
-        let steps = lifting(seed);
+        let steps = history(seed);
         let keep = |session: usize| may_know(world, observer, session);
         let mut tally = Tally::default();
         let difference = runtime.block_on(async {
@@ -142,10 +145,14 @@ fn found_with(slip: Slip, histories: u64, observer: &str) -> u64 {
     differ.into_inner()
 }
 
-/// A number that all labels share, told to whoever sends, is a difference; and so is a shelf that all labels share. With
-/// neither, the same histories differ nowhere.
+/// A number that all labels share, told to whoever sends, is a difference; so is a shelf that all labels share, and so is,
+/// where something is released, a guard that says what it looked at before. With none of these, the same histories differ
+/// nowhere.
 #[test]
 fn what_all_labels_share_is_found() {
-    let found = [Slip::Nothing, Slip::SharedNumber, Slip::SharedShelf].map(|slip| found_with(slip, 8, support::S));
-    assert_eq!(found, [0, 8, 8]);
+    let slips = [Slip::Nothing, Slip::SharedNumber, Slip::SharedShelf, Slip::SharedGuard];
+    let found = |history| slips.map(|slip| found_with(slip, 8, support::S, history));
+    assert_eq!(found(lifting), [0, 8, 8, 0], "lifts");
+    assert_eq!(found(standing), [0, 8, 8, 0], "standing lifts");
+    assert_eq!(found(releasing), [0, 8, 8, 8], "releases");
 }

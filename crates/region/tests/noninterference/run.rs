@@ -1,7 +1,7 @@
 //! Plays histories, and compares what an observer gets with and without what they may not know of.
 
 use crate::action::Action;
-use crate::beside::{Shelves, World};
+use crate::beside::{BELOW, Shelves, World};
 use crate::cross::Crossing;
 use crate::generate::Step;
 use crate::lookup::without_chance;
@@ -26,6 +26,10 @@ pub struct Tally {
     pub compared: u64,
     /// Bundles compared that wait for a carrier.
     pub bundles: u64,
+    /// Those of them that are releases.
+    pub released: u64,
+    /// Answers about a standing lift of which a later pass sent something, in the whole runs.
+    pub later_passes: u64,
     /// For each action: how many were done, how many refused, in the whole runs.
     pub actions: BTreeMap<String, (u64, u64)>,
 }
@@ -39,6 +43,8 @@ impl Tally {
         self.removed += other.removed;
         self.compared += other.compared;
         self.bundles += other.bundles;
+        self.released += other.released;
+        self.later_passes += other.later_passes;
         for (name, (done, refused)) in other.actions {
             let sum = self.actions.entry(name).or_default();
             *sum = (sum.0 + done, sum.1 + refused);
@@ -98,6 +104,9 @@ impl<'a> Play<'a> {
     async fn cross(&self, session: usize, crossing: Crossing) -> Option<Answer> {
         let told = match crossing {
             Crossing::Send => self.world.send(&self.house, &self.shelves, SESSIONS[session].label).await,
+            Crossing::SendReleases => {
+                self.world.send_releases(&self.house, &self.shelves, SESSIONS[session].label).await
+            }
             Crossing::Arrive(number) => self.world.arrive(&self.house, number).await,
             _ => return None,
         };
@@ -116,6 +125,16 @@ impl<'a> Play<'a> {
         };
         for other in told {
             self.memories[*other].spills.clone_from(&spills);
+        }
+    }
+
+    /// Everybody tells those of their own label and above of releases. Nobody tells anybody below: whoever is purged is
+    /// purged with everybody who could have told them.
+    fn share_releases(&mut self, session: usize) {
+        let told = self.memories[session].releases.clone();
+        let hears = |other: &usize| may_know(self.world, SESSIONS[*other].label, session);
+        for other in (0..SESSIONS.len()).filter(hears).collect::<Vec<_>>() {
+            self.memories[other].hear(&told, SESSIONS[other].label == SESSIONS[session].label);
         }
     }
 
@@ -160,6 +179,9 @@ impl<'a> Play<'a> {
         let memory = &mut self.memories[step.session];
         memory.learn(&answer, &rendered.bucket, &rendered.key);
         self.share(step.session);
+        if matches!(&step.action, Action::Cross(crossing) if crossing.is_of_releases()) {
+            self.share_releases(step.session);
+        }
         let memory = &mut self.memories[step.session];
         if let Action::Lookup(lookup) = &step.action {
             memory.learn_events(&answer, lookup.body(memory, &self.world.template.cast));
@@ -207,6 +229,7 @@ pub async fn compare(
     for (label, purged) in play.staged(keep) {
         let whole = &whole.staged[label];
         tally.bundles += purged.len() as u64;
+        tally.released += purged.iter().filter(|line| line.starts_with(BELOW)).count() as u64;
         if purged != *whole {
             let told = |lines: &[String]| Answer { status: 200, headers: Vec::new(), body: lines.join("\n").into() };
             return Some(Difference { step: steps.len(), whole: told(whole), purged: told(&purged) });
@@ -230,6 +253,15 @@ pub fn wrong_alone(world: &World, step: &Step, answer: &Answer) -> Option<String
     }
 }
 
+/// Whether an answer tells of a standing lift that sent again what was written later.
+fn is_of_a_later_pass(step: &Step, answer: &Answer) -> bool {
+    if !matches!(step.action, Action::Cross(Crossing::DescribeLift(_))) {
+        return false;
+    }
+    let lift: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    lift["standing"] == true && lift["bundles"].as_u64().is_some_and(|bundles| bundles > 1)
+}
+
 /// A history for every observer; the first thing that is wrong, as a text.
 pub async fn check(world: &World, seed: u64, steps: &[Step], tally: &mut Tally) -> Result<(), String> {
     let whole = play(world, steps, tally).await;
@@ -241,6 +273,7 @@ pub async fn check(world: &World, seed: u64, steps: &[Step], tally: &mut Tally) 
         } else {
             counts.1 += 1
         }
+        tally.later_passes += u64::from(is_of_a_later_pass(step, answer));
         if let Some(wrong) = wrong_alone(world, step, answer) {
             return Err(format!("seed {seed}: {wrong}\n  {}\n  {answer:?}", told(step)));
         }

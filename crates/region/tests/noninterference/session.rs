@@ -2,6 +2,7 @@
 
 use crate::support::{Answer, Cast, Key, REL, S, SI, TK, TOP, TS, U, elements};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Where a session's key comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub enum Role {
     Operator,
     /// Reads the ledger.
     Auditor,
+    /// Decides what leaves.
+    Reviewer,
 }
 
 /// One who takes part.
@@ -47,8 +50,8 @@ const fn newcomer(label: &'static str) -> Session {
 }
 
 /// Everybody. The first is at the floor and makes the newcomers' keys; two are of another account, then come officers at the labels of
-/// spills, and the last are auditors, one of them of the other account.
-pub const SESSIONS: [Session; 26] = [
+/// spills, auditors, one of them of the other account, and reviewers.
+pub const SESSIONS: [Session; 32] = [
     session(U, "ana UNCLASSIFIED", Role::Worker),
     session(REL, "gwen SECRET//REL TO USA, GBR", Role::Worker),
     session(S, "ana SECRET", Role::Worker),
@@ -75,7 +78,19 @@ pub const SESSIONS: [Session; 26] = [
     session(TOP, "vera TOP SECRET//SI/TK", Role::Auditor),
     session(U, "max UNCLASSIFIED", Role::Auditor),
     session(S, "max SECRET", Role::Auditor),
+    session(S, "nora SECRET", Role::Reviewer),
+    session(S, "otto SECRET", Role::Reviewer),
+    session(SI, "nora TOP SECRET//SI", Role::Reviewer),
+    session(SI, "otto TOP SECRET//SI", Role::Reviewer),
+    session(TOP, "nora TOP SECRET//SI/TK", Role::Reviewer),
+    session(TOP, "otto TOP SECRET//SI/TK", Role::Reviewer),
 ];
+
+/// Those of them who are auditors.
+pub const AUDITORS: Range<usize> = 18..26;
+
+/// Where a release finds two reviewers, and which sessions theirs are.
+pub const REVIEWERS: [(&str, [usize; 2]); 3] = [(S, [26, 27]), (SI, [28, 29]), (TOP, [30, 31])];
 
 /// The distinct labels of sessions: each is an observer.
 pub const OBSERVERS: [&str; 7] = [U, REL, S, TS, SI, TK, TOP];
@@ -112,6 +127,8 @@ pub struct Memory {
     pub spills: Vec<(String, String)>,
     /// Ids of lifts.
     pub lifts: Vec<String>,
+    /// Releases: id, and digest. Those that somebody lower told of come first, so that the last is of one's own label.
+    pub releases: Vec<(String, String)>,
     /// Ids of events.
     pub events: Vec<String>,
     /// Lookups that go on: what was asked, and the token.
@@ -176,6 +193,16 @@ impl Memory {
         }
     }
 
+    /// Hears of releases, of one's own label or of a lower one.
+    pub fn hear(&mut self, releases: &[(String, String)], is_own: bool) {
+        for release in releases {
+            if !self.releases.contains(release) {
+                let place = if is_own { self.releases.len() } else { 0 };
+                self.releases.insert(place, release.clone());
+            }
+        }
+    }
+
     fn learn_keys(&mut self, answer: &Answer, text: &str) {
         if !answer.one("SecretAccessKey").is_empty() {
             let key = Key { id: answer.one("AccessKeyId"), secret: answer.one("SecretAccessKey") };
@@ -192,6 +219,11 @@ impl Memory {
             let number = |account: &serde_json::Value| account["account"].as_str().map(str::to_owned);
             self.accounts.extend(accounts.iter().chain([&value]).filter_map(number));
             self.lifts.extend(value["lift"].as_str().map(str::to_owned));
+            let listed = value["releases"].as_array().cloned().unwrap_or_default();
+            let text = |release: &serde_json::Value, name: &str| release[name].as_str().map(str::to_owned);
+            let release = |one: &serde_json::Value| Some((text(one, "release")?, text(one, "digest")?));
+            let releases: Vec<_> = listed.iter().chain([&value]).filter_map(release).collect();
+            self.hear(&releases, true);
         }
         if let Ok(value) = serde_json::from_str::<serde_json::Value>(text)
             && let Some(id) = value["spill"].as_str()

@@ -41,7 +41,7 @@ pub const TOP: &str = "TOP SECRET//SI/TK";
 pub const TS: &str = "TOP SECRET";
 
 /// Users of the account `alpha` and of `beta`: account, name, clearance, nationality, the labels of their keys.
-const PEOPLE: [(&str, &str, &str, &str, &[&str]); 8] = [
+const PEOPLE: [(&str, &str, &str, &str, &[&str]); 10] = [
     ("alpha", "ana", TOP, "USA", &[U, S]),
     ("alpha", "gwen", S, "GBR", &[REL]),
     ("alpha", "sid", SI, "USA", &[SI]),
@@ -50,10 +50,12 @@ const PEOPLE: [(&str, &str, &str, &str, &[&str]); 8] = [
     ("beta", "bob", S, "USA", &[U, S]),
     ("alpha", "vera", TOP, "USA", &[U, REL, S, SI, TK, TOP]),
     ("beta", "max", S, "USA", &[U, S]),
+    ("alpha", "nora", TOP, "USA", &[S, SI, TOP]),
+    ("alpha", "otto", TOP, "USA", &[S, SI, TOP]),
 ];
 
-/// Those of them who are auditors.
-const AUDITORS: [&str; 2] = ["vera", "max"];
+/// Those of them who have a duty.
+const DUTIES: [(&str, &str); 4] = [("vera", "auditor"), ("max", "auditor"), ("nora", "reviewer"), ("otto", "reviewer")];
 
 /// Both halves of an access key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -242,8 +244,8 @@ fn people(rows: &mut dyn DirectoryChange, policy: &Policy) -> Result<Cast, Direc
         let tags = [("clearance", clearance), ("nationality", nationality)];
         let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
         rules::create_user(rows, account, &user, "/", tags, &moment(name, 0))?;
-        if AUDITORS.contains(&name) {
-            let duty = [("duty".to_owned(), "auditor".to_owned())].into();
+        if let Some((_, duty)) = DUTIES.iter().find(|(who, _)| *who == name) {
+            let duty = [("duty".to_owned(), (*duty).to_owned())].into();
             rules::tag_user(rows, policy, account, &user, &duty)?;
         }
         for (marking, number) in markings.iter().zip(1..) {
