@@ -108,6 +108,13 @@ impl Draft {
         Self::of(ceiling, entry, context)
     }
 
+    /// The same, of something that shows a version's content, too.
+    pub(crate) fn reading(&self, PinnedVersion { bucket, key, version, .. }: &PinnedVersion) -> Self {
+        let mut entry = Entry::clone(&self.entry);
+        entry.resources.insert(0, format!("read {bucket}/{}?versionId={version}", plain_key(key.as_str())));
+        Self { entry: Arc::new(entry), ..self.clone() }
+    }
+
     fn of(label: Label, entry: Entry, context: &Context) -> Self {
         Self { label, entry: Arc::new(entry), chance: context.chance(), recorded: Arc::default() }
     }

@@ -309,6 +309,12 @@ impl Gate {
         let O::ContainSpill { target } = permit.operation() else { return Err(crate::perform::mismatch()) };
         let (label, moment) = (permit.view().session(), session.context().moment);
         let by = actor(session)?;
+        // What is being sent is sent before, and found below; what comes after finds the versions gone.
+        let sending = self.crossing.as_ref().map(|crossing| crossing.turn(label));
+        let mut sending = match &sending {
+            Some(turn) => Some(turn.lock().await),
+            None => None,
+        };
         let made = |spill: &Spill| Some(format!("spill {} versions={}", spill.id, spill.versions.len()));
         let looked = || {
             let (gate, permit, target) = (self.clone(), permit.clone(), target.clone());
@@ -324,6 +330,11 @@ impl Gate {
         } else {
             self.store.contain_spill(permit, late, by, moment, draft.record(made)).await?
         };
+        // Bundles that wait hold the data still, and nobody who may not have it is to get it. What fails is done by the next
+        // call.
+        if let Some(turn) = &mut sending {
+            self.drop_bundles_of(permit, &spill, turn, draft).await?;
+        }
         Ok(Answer::Spill(Box::new(spill), label))
     }
 
@@ -340,13 +351,15 @@ impl Gate {
             Some(format!("{word} versions={} digest={}", spill.versions.len(), digest.unwrap_or_default()))
         };
         let by = actor(session)?;
+        let sending = self.crossing.as_ref().map(|crossing| crossing.turn(label));
+        let mut sending = match &sending {
+            Some(turn) => Some(turn.lock().await),
+            None => None,
+        };
         let (step, erased) = self.store.erase_spill(permit, by, moment, draft.record(made), destroyed).await?;
         // Bundles hold the data still, though only their destinations open them. What fails is done by the next call.
-        let dropped = self.drop_bundles_of(permit, &step).await?;
-        for (to, ids) in dropped {
-            let ids: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
-            let made = format!("removed from the outbox of {to}: {}", ids.join(" "));
-            self.store.record(draft.label(), draft.done(Some(made))).await?;
+        if let (ErasureStep::Approved(spill), Some(turn)) = (&step, &mut sending) {
+            self.drop_bundles_of(permit, spill, turn, draft).await?;
         }
         Ok(Answer::Erasure(Box::new(step), erased.keys))
     }
@@ -541,7 +554,7 @@ impl Gate {
         let Outcome::Done(_) = &entry.outcome else { return None };
         // A lift's reading is a crossing, and shows the data to nobody here; others of the region's own operations name
         // bundles, lifts and users, which read like buckets' names.
-        if entry.service != "s3" && entry.operation != "RequestRelease" {
+        if entry.service != "s3" && !["RequestRelease", "ReviewRelease"].contains(&entry.operation.as_str()) {
             return None;
         }
         let (resource, certainty) = entry.resources.iter().find_map(|resource| {
@@ -550,7 +563,7 @@ impl Gate {
             Some((resource.clone(), certainty))
         })?;
         let what = match entry.operation.as_str() {
-            "GetObject" | "CopyObject" | "UploadPartCopy" => "content",
+            "GetObject" | "CopyObject" | "UploadPartCopy" | "ReviewRelease" => "content",
             _ => "metadata",
         };
         // Another account's session means a bucket of its own first: then it was not this one.

@@ -6,6 +6,8 @@ use crate::call::Malformed;
 use crate::crossing::marking;
 use crate::json::{fields, invalid, named};
 use crate::lifts::page_len;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use fastness_gate::{Answer, CrossingAnswer, ReleaseShown, ReleaseVote};
 use fastness_operation::{
     Attributes, BucketName, BundleId, CrossingAct, MappingName, ObjectKey, ObjectTarget, Purpose, RegionName,
@@ -130,10 +132,16 @@ fn wanted(asked: Requested) -> Result<ReleaseWanted, Malformed> {
 pub(crate) fn answer(frame: &Frame<'_>, action: &str, answer: &Answer) -> Option<Value> {
     let Answer::Crossing(answer) = answer else { return None };
     match (action, answer.as_ref()) {
-        (
-            "RequestRelease" | "ReviewRelease" | "ApproveRelease" | "RefuseRelease" | "DescribeRelease",
-            CrossingAnswer::Release(found),
-        ) => Some(shown(frame, found)),
+        ("RequestRelease" | "ApproveRelease" | "RefuseRelease" | "DescribeRelease", CrossingAnswer::Release(found)) => {
+            Some(shown(frame, found))
+        }
+        ("ReviewRelease", CrossingAnswer::Review(found, content)) => {
+            let mut value = shown(frame, found);
+            if let (Some(members), Some(content)) = (value.as_object_mut(), content) {
+                members.insert("content".to_owned(), Value::from(STANDARD.encode(content)));
+            }
+            Some(value)
+        }
         ("ListReleases", CrossingAnswer::Releases(all, more)) => {
             let all: Vec<Value> = all.iter().map(|one| shown(frame, one)).collect();
             Some(json!({ "releases": all, "more": more }))
@@ -144,6 +152,10 @@ pub(crate) fn answer(frame: &Frame<'_>, action: &str, answer: &Answer) -> Option
 
 fn vote(vote: &ReleaseVote) -> Value {
     json!({ "by": vote.by.name, "at": date(vote.at_ms), "reason": vote.reason.as_str(), "digest": vote.digest })
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn shown(frame: &Frame<'_>, shown: &ReleaseShown) -> Value {
@@ -158,7 +170,8 @@ fn shown(frame: &Frame<'_>, shown: &ReleaseShown) -> Value {
         "key": source.key.as_str(),
         "version_id": source.version,
         "bytes": source.size,
-        "sha256": source.sha256.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+        "sha256": hexadecimal(&source.sha256),
+        "leaves": { "bytes": release.leaves.size, "sha256": hexadecimal(&release.leaves.sha256) },
         "to": release.to.as_str(),
         "to_account": release.to_account.to_string(),
         "to_bucket": release.to_bucket.as_str(),

@@ -207,7 +207,7 @@ impl Entry {
 /// `bundle`.
 fn crosses_objects(operation: &str, writes: bool) -> bool {
     match operation {
-        "SendObjects" | "StartLift" | "WalkLift" | "RequestRelease" => !writes,
+        "SendObjects" | "StartLift" | "WalkLift" | "RequestRelease" | "ReviewRelease" => !writes,
         "ReceiveObjects" => writes,
         _ => false,
     }
@@ -277,7 +277,7 @@ mod tests {
             let service = match operation {
                 "ContainSpill" | "Scrub" | "AddOfficer" | "CreateKeyAt" | "EraseSpill" => "fastness",
                 "PutMapping" | "SendObjects" | "ReceiveObjects" | "StopLift" | "ApproveRelease" => "fastness",
-                "RequestRelease" => "fastness",
+                "RequestRelease" | "ReviewRelease" => "fastness",
                 "TagUser" | "GetUser" | "UpdateAccessKey" => "iam",
                 _ => "s3",
             };
@@ -314,6 +314,8 @@ mod tests {
         check("StopLift", "write lift/0c", Kind::Lift, "0c", None);
         check("ApproveRelease", "write release/0d approve digest=ff reason=\"ok\"", Kind::Release, "0d", None);
         check("RequestRelease", "read release/k", Kind::Object, "release/k", None);
+        check("ReviewRelease", "read release/k?versionId=v", Kind::Object, "release/k", Some("v"));
+        check("ReviewRelease", "write release/0d", Kind::Release, "0d", None);
         for (service, operation, line) in [
             ("fastness", "ListMappings", "read mappings"),
             ("fastness", "RequestRelease", "write releases to=there key=\"k\" label=\"U\""),

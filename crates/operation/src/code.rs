@@ -115,6 +115,8 @@ codes! {
     ObjectLockConfigurationNotFound "ObjectLockConfigurationNotFoundError" 404,
     /// No ownership controls.
     OwnershipControlsNotFound "OwnershipControlsNotFoundError" 404,
+    /// A later bundle of the same region brought an object of this name already.
+    Overtaken "Overtaken" 409,
     /// A condition does not hold.
     PreconditionFailed "PreconditionFailed" 412,
     /// The client took too long to send the next bytes.

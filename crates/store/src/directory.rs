@@ -123,7 +123,7 @@ pub(crate) fn secret_in(database: &redb::Database, id: &AccessKeyId) -> Result<O
 }
 
 impl Store {
-    fn floor(&self) -> Result<Arc<Partition>, Fault> {
+    pub(crate) fn floor(&self) -> Result<Arc<Partition>, Fault> {
         self.partition(self.labels().floor())
     }
 

@@ -157,12 +157,12 @@ impl Outbox {
         Ok(resent)
     }
 
-    /// Removes bundles that hold what must not be sent or kept any more, wherever they lie; how many files went. A number
-    /// that one of them has is not given again.
+    /// Removes bundles that hold what must not be sent or kept any more, wherever they lie; which of them were there. A
+    /// number that one of them has is not given again.
     ///
     /// # Errors
     /// As the file system; some may be gone then.
-    pub fn drop_bundles(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<usize> {
+    pub fn drop_bundles(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<BTreeSet<BundleId>> {
         let (_lock, folder) = (self.shared.lock(), self.shared.pair_folder(to));
         let disk = &self.shared.disk;
         let (kept, ready) = (folder.join("kept"), folder.join("ready"));
@@ -170,22 +170,23 @@ impl Outbox {
         let (mut found, mut changed) = (Vec::new(), BTreeSet::new());
         for name in names.iter().filter(|name| ids.contains(&name.id)) {
             let seen = ready.join(bundle_file_name(name.place));
-            found.extend([seen.with_extension("bundle.new"), seen, kept.join(name.as_kept())]);
+            let paths = [seen.with_extension("bundle.new"), seen, kept.join(name.as_kept())];
+            found.extend(paths.map(|path| (name.id.clone(), path)));
         }
         if !found.is_empty() {
             kept::write_next(disk, &folder, &names)?;
         }
         for label in label_folders(&folder)? {
             let staged = staged_names(&label)?.into_iter().filter(|name| ids.contains(&name.id));
-            found.extend(staged.map(|name| label.join(name.as_staged())));
+            found.extend(staged.map(|name| (name.id.clone(), label.join(name.as_staged()))));
         }
-        let mut count = 0;
-        for path in found {
-            count += usize::from(files::mark(&path)?.is_some());
+        let mut gone = BTreeSet::new();
+        for (id, path) in found {
+            gone.extend(files::mark(&path)?.map(|_| id));
             disk.remove(&path)?;
             changed.extend(path.parent().map(Path::to_owned));
         }
-        changed.iter().try_for_each(|folder| disk.sync_folder(folder)).map(|()| count)
+        changed.iter().try_for_each(|folder| disk.sync_folder(folder)).map(|()| gone)
     }
 
     #[cfg(test)]

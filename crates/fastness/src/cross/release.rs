@@ -126,6 +126,9 @@ pub fn print(release: &Value, json: bool) -> anyhow::Result<()> {
     }
     say!("  here     {}/{} at {}", it("bucket"), it("key"), it("label"));
     say!("           version {}, {} bytes, sha256 {}", it("version_id"), number("bytes"), it("sha256"));
+    let leaves = |name: &str| release.get("leaves").and_then(|leaves| leaves.get(name));
+    let (bytes, sha256) = (leaves("bytes").and_then(Value::as_u64), leaves("sha256").and_then(Value::as_str));
+    say!("  leaves   {} bytes, sha256 {}", bytes.unwrap_or_default(), printable(sha256.unwrap_or_default()));
     say!("  there    {} at {}", it("new_name"), it("new_label"));
     say!(
         "           in {}, bucket {} of account {}, by the mapping {}",

@@ -5,7 +5,7 @@
 //! below  open_bundle → resend_bundles: asked-for numbers into the ledger → ready again → what became of them
 //! ```
 
-use super::receive::UnderWay;
+use super::receive::{UnderWay, given_up};
 use super::{ArrivingBundle, Crossing, CrossingAnswer, Taken, apart};
 use crate::{Answer, Context, Gate, Reason};
 use fastness_crossing::{BundleError, Resent, read_gaps};
@@ -14,7 +14,7 @@ use fastness_decide::{Chore, Permit};
 use fastness_identity::directory::Beside;
 use fastness_ledger::Entry;
 use fastness_operation::{Attributes, Code, CrossingAct, RegionName, ReleaseWanted};
-use fastness_store::{Fault, NumberSeen, ReceivedNumbers};
+use fastness_store::{ClosedGap, Fault, NumberSeen, ReceivedNumbers};
 use std::fmt::Write as _;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -91,8 +91,8 @@ impl Gate {
     /// A failure of ours: the list is as good as before, and what it asks is done by the next call.
     pub async fn resend_bundles(&self, bundle: ArrivingBundle) -> Result<Taken, Fault> {
         let crossing = self.crossing.clone().ok_or_else(super::receive::nothing_crosses)?;
-        let of = (bundle.from().clone(), bundle.number());
-        let Some(_under_way) = UnderWay::begin(&crossing, of) else {
+        let (from, number, _) = bundle.numbered();
+        let Some(_under_way) = UnderWay::begin(&crossing, (from, number)) else {
             return Ok(Taken::Waits("the same number is being taken in"));
         };
         let context = self.context_of_order(self.store.labels().ceiling(), "");
@@ -114,7 +114,7 @@ impl Gate {
         context: &Context,
     ) -> Result<Result<Resent, (Reason, &'static str)>, Fault> {
         let ceiling = self.ceiling()?;
-        let (from, number, note_sha256) = (bundle.from().clone(), bundle.number(), bundle.note_sha256());
+        let (from, number, note_sha256) = bundle.numbered();
         let (policy, labels) = (self.store.policy(), self.store.labels());
         if decide::resend(crossing.beside(&from), &bundle.manifest().label, policy, &labels).is_err() {
             return Ok(Err((Reason::Mandatory, "gaps")));
@@ -135,11 +135,13 @@ impl Gate {
         let banner = self.banner(ceiling.view().session()).to_string();
         let list = format!("from {from} number {number} bundle {}", bundle.manifest().id);
         let asked = format!("{list} note sha256={} asks numbers {}", hex::encode(note_sha256), words(&gaps));
-        let entry = Entry::by_the_region(&context.moment, banner.clone(), "ReceiveGaps", asked);
+        let (moment, at) = (context.moment, banner.clone());
+        let record = move |closed: &Result<ClosedGap, Fault>| {
+            Entry::by_the_region(&moment, at, "ReceiveGaps", asked + &given_up(closed))
+        };
         let seen = NumberSeen { note_sha256, target: banner.clone(), at_ms: context.moment.now_ms, done: false };
-        match self.store.begin_number(&ceiling, (&from, number), seen, Box::new(move |_| entry)).await {
+        match self.store.begin_number(&ceiling, (&from, number), seen, Box::new(record)).await {
             Ok(_) => {}
-            Err(Fault::Refused { code: Code::SlowDown, .. }) => return Ok(Err((Reason::Request, "too many gaps"))),
             Err(Fault::Refused { .. }) => return Ok(Err((Reason::Request, "replayed"))),
             Err(fault) => return Err(fault),
         }
@@ -149,8 +151,10 @@ impl Gate {
         let (with, to) = (Arc::clone(crossing), from.clone());
         let resent = apart(move || with.parts.staging.resend(&to, &numbers).map_err(super::send::disk)).await?;
         let became = format!("{list} ready again {} kept no longer {}", listed(&resent.again), listed(&resent.gone));
-        let entry = Entry::by_the_region(&context.moment, banner, "ResendBundles", became);
-        self.store.finish_number(&ceiling, (&from, number), context.moment, Box::new(move |_| entry)).await?;
+        let record = move |closed: &Result<ClosedGap, Fault>| {
+            Entry::by_the_region(&moment, banner, "ResendBundles", became + &given_up(closed))
+        };
+        self.store.finish_number(&ceiling, (&from, number), context.moment, Box::new(record)).await?;
         Ok(Ok(resent))
     }
 

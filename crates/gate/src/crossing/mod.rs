@@ -7,11 +7,13 @@
 
 mod gaps;
 mod judge;
+mod leaving;
 mod lift;
 mod mappings;
 mod order;
 mod receive;
 pub(crate) mod record;
+mod refusals;
 mod release;
 pub(crate) mod report;
 mod seams;
@@ -29,14 +31,15 @@ pub use seams::{
 
 use crate::record::Draft;
 use crate::{Answer, Gate, Session};
+use bytes::Bytes;
 use fastness_crossing::Peer;
 use fastness_decide::Permit;
 use fastness_identity::directory::{Beside, Mapping};
 use fastness_label::Label;
 use fastness_operation::{Code, CrossingAct, LiftId, Operation, RegionName};
 use fastness_store::{Arrival, Fault, Lift};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What an operation of crossing yields.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +52,10 @@ pub enum CrossingAnswer {
     Lift(Box<Lift>),
     /// ListLifts, and whether there are more.
     Lifts(Vec<Lift>, bool),
-    /// RequestRelease, ReviewRelease, ApproveRelease, RefuseRelease, DescribeRelease.
+    /// RequestRelease, ApproveRelease, RefuseRelease, DescribeRelease.
     Release(Box<ReleaseShown>),
+    /// ReviewRelease: with the bytes that would leave, as long as something is to be decided.
+    Review(Box<ReleaseShown>, Option<Bytes>),
     /// ListReleases, and whether there are more.
     Releases(Vec<ReleaseShown>, bool),
     /// ListArrivals: each with the label at which it was put, and whether there are more.
@@ -109,8 +114,7 @@ pub(crate) struct Crossing {
     turns: Mutex<HashMap<Label, Arc<tokio::sync::Mutex<LabelTurn>>>>,
     /// Bundles that are being taken out: origin and number.
     under_way: Arc<Mutex<BTreeSet<(RegionName, u64)>>>,
-    /// How many bundles of a region were refused in an hour since 1970.
-    refusals: Mutex<BTreeMap<RegionName, (i64, u64)>>,
+    refusals: Mutex<refusals::Refusals>,
 }
 
 impl Crossing {
@@ -129,6 +133,11 @@ impl Crossing {
             return Some(Arc::new(self.parts.own.peer()));
         }
         self.parts.regions.keys(region)
+    }
+
+    /// What was refused and not said yet.
+    fn refusals(&self) -> MutexGuard<'_, refusals::Refusals> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The turn of a label's sending: lifts and releases write their bundles one after the other.

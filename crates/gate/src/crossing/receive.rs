@@ -22,7 +22,8 @@ use fastness_label::Label;
 use fastness_ledger::{Entry, Outcome};
 use fastness_operation::{Code, CrossingWay, ObjectKey, RegionName};
 use fastness_store::{
-    Arrival, ArrivalHead, ArrivalState, ArrivalStep, Arrived, ArrivedMany, ArrivingObject, Fault, NumberSeen, day_of,
+    Arrival, ArrivalHead, ArrivalState, ArrivalStep, Arrived, ArrivedMany, ArrivingObject, ClosedGap, Fault,
+    NumberSeen, Record, day_of,
 };
 use std::sync::{Arc, PoisonError};
 
@@ -31,10 +32,6 @@ use std::sync::{Arc, PoisonError};
 const BATCH_OBJECTS_MAX: usize = 99;
 /// Bytes that go to the guard together, at most, unless one object alone has more.
 const BATCH_BYTES_MAX: u64 = 2 << 20;
-/// Refusals of one region's bundles in an hour that each have an entry; of the others their number is kept.
-const REFUSALS_MAX: u64 = 100;
-/// An hour, in ms.
-const HOUR_MS: i64 = 60 * 60 * 1_000;
 
 /// What opening a file came to.
 #[derive(Debug)]
@@ -112,18 +109,16 @@ impl ArrivingBundle {
         self.reader.signed().number
     }
 
-    pub(super) const fn from(&self) -> &RegionName {
-        &self.from
-    }
-
-    pub(super) fn note_sha256(&self) -> [u8; 32] {
-        self.reader.signed().note_sha256
-    }
-
     /// The content of one object, verified.
     pub(super) fn content(&mut self, at: usize) -> Result<Vec<u8>, BundleError> {
         let mut content = Vec::new();
         self.reader.object(at, &mut content).map(|()| content)
+    }
+
+    /// Where it comes from, its number, and what was signed.
+    pub(super) fn numbered(&self) -> (RegionName, u64, [u8; 32]) {
+        let signed = self.reader.signed();
+        (self.from.clone(), signed.number, signed.note_sha256)
     }
 
     fn head(&self) -> ArrivalHead {
@@ -258,6 +253,7 @@ impl Gate {
             }
         };
         if bundle.manifest().errand.kind() == Kind::Gaps {
+            self.note_number(bundle.numbered(), &context).await?;
             return Ok(Opening::Gaps(bundle));
         }
         match self.leave_for(&bundle, &[]) {
@@ -269,6 +265,7 @@ impl Gate {
             Err(_) => {
                 let about = (from, name, Some(&*bundle));
                 self.refuse_bundle(&crossing, &context, about, (Reason::Mandatory, "not mapped")).await?;
+                self.note_number(bundle.numbered(), &context).await?;
                 Ok(Opening::NotMapped)
             }
         }
@@ -296,7 +293,7 @@ impl Gate {
         };
         let context = self.context_of_order(self.store.labels().ceiling(), "");
         let name = format!("number {}", bundle.number());
-        let about = bundle.about();
+        let (about, numbered) = (bundle.about(), bundle.numbered());
         match self.take(&crossing, bundle, &context).await {
             Ok(taken) => Ok(taken),
             Err(Held::Failed(fault)) => Err(fault),
@@ -307,6 +304,7 @@ impl Gate {
             }
             Err(Held::NotMapped(refusal)) => {
                 self.refuse_known(&crossing, &context, (&name, &about), (refusal.reason, "not mapped")).await?;
+                self.note_number(numbered, &context).await?;
                 Ok(Taken::NotMapped)
             }
         }
@@ -341,8 +339,11 @@ impl Gate {
         let note = hex::encode(bundle.reader.signed().note_sha256);
         let made = format!("from {from} number {number} bundle {} note sha256={note}", bundle.manifest().id);
         let banner = self.banner(ceiling.view().session()).to_string();
-        let entry = Entry::by_the_region(&context.moment, banner, "ReceiveBundle", made);
-        self.store.finish_number(&ceiling, (&from, number), context.moment, Box::new(move |_| entry)).await?;
+        let moment = context.moment;
+        let record = move |closed: &Result<ClosedGap, Fault>| {
+            Entry::by_the_region(&moment, banner, "ReceiveBundle", made + &given_up(closed))
+        };
+        self.store.finish_number(&ceiling, (&from, number), context.moment, Box::new(record)).await?;
         let (accepted, quarantined, refused) =
             arrival.map(|arrival| (arrival.accepted, arrival.quarantined, arrival.refused)).unwrap_or_default();
         Ok(Taken::Whole { accepted, quarantined, refused })
@@ -363,7 +364,7 @@ impl Gate {
         match &seen {
             Some(seen) if seen.note_sha256 != note_sha256 => return Err(Held::Refused("forked")),
             Some(seen) if seen.done => return Err(Held::Refused("replayed")),
-            Some(seen) if seen.target != target => {
+            Some(seen) if seen.target != target && !seen.target.is_empty() => {
                 let message = "the mapping puts the rest of the bundle at another label than its beginning";
                 return Err(Held::NotMapped(Refusal::new(Code::AccessDenied, Reason::Mandatory, message)));
             }
@@ -375,16 +376,40 @@ impl Gate {
         if known.is_some_and(|known| known.head.note_sha256 != note_sha256) {
             return Err(Held::Refused("replayed"));
         }
-        if seen.is_some() {
+        if seen.is_some_and(|seen| !seen.target.is_empty()) {
             return Ok(());
         }
         let new = NumberSeen { note_sha256, target, at_ms: context.moment.now_ms, done: false };
-        match self.store.begin_number(ceiling, (from, number), new, Box::new(|_| Vec::new())).await {
+        match self.store.begin_number(ceiling, (from, number), new, self.record_of_gap(from, context)).await {
             Ok(_) => Ok(()),
-            Err(Fault::Refused { code: Code::SlowDown, .. }) => Err(Held::Waits("too many numbers are missing")),
             Err(Fault::Refused { .. }) => Err(Held::Refused("replayed")),
             Err(fault) => Err(Held::Failed(fault)),
         }
+    }
+
+    /// Notes the number of a sound bundle that is not taken out now: nobody misses it.
+    async fn note_number(
+        &self,
+        (from, number, note_sha256): (RegionName, u64, [u8; 32]),
+        context: &Context,
+    ) -> Result<(), Fault> {
+        let labels = self.store.labels();
+        let ceiling = Chore::of(labels.ceiling(), &labels).ok_or_else(crate::perform::mismatch)?;
+        let record = self.record_of_gap(&from, context);
+        self.store.note_number(&ceiling, (&from, number), note_sha256, context.moment, record).await.map(drop)
+    }
+
+    /// The entry of a gap that is closed because there is no room for another: none if there is.
+    fn record_of_gap(&self, from: &RegionName, context: &Context) -> Record<ClosedGap> {
+        let (banner, moment) = (self.banner(self.store.labels().ceiling()).to_string(), context.moment);
+        let from = from.clone();
+        Box::new(move |closed| match closed {
+            Ok(Some((first, last))) => {
+                let made = format!("from {from} numbers {first} to {last} given up");
+                Entry::by_the_region(&moment, banner, "CloseGap", made)
+            }
+            Ok(None) | Err(_) => Vec::new(),
+        })
     }
 
     /// The mapping that lets a bundle in, and leave to take these objects out of it: decided anew each time.
@@ -464,7 +489,8 @@ impl Gate {
             let message = "the mapping puts the rest of the bundle at another label than its beginning";
             return Err(Held::NotMapped(Refusal::new(Code::AccessDenied, Reason::Mandatory, message)));
         }
-        let step = ArrivalStep { head: bundle.head(), first, mapping: mapping.name.clone(), day };
+        let (head, number) = (bundle.head(), bundle.number());
+        let step = ArrivalStep { head, number, first, mapping: mapping.name.clone(), day };
         let (gate, with, permit_of) = (self.clone(), Arc::clone(crossing), permit.clone());
         let (bundle, objects, rewritten) = apart(move || {
             let mut batch = Vec::with_capacity(count);
@@ -503,7 +529,7 @@ impl Gate {
         crossing: &Crossing,
         context: &Context,
         (from, name, bundle): (&RegionName, &str, Option<&ArrivingBundle>),
-        (reason, kind): (Reason, &str),
+        (reason, kind): (Reason, &'static str),
     ) -> Result<(), Fault> {
         let about = About { from: from.clone(), bundle: bundle.map(|bundle| bundle.manifest().id.to_string()) };
         self.refuse_known(crossing, context, (name, &about), (reason, kind)).await
@@ -514,18 +540,46 @@ impl Gate {
         crossing: &Crossing,
         context: &Context,
         (name, about): (&str, &About),
-        (reason, kind): (Reason, &str),
+        (reason, kind): (Reason, &'static str),
     ) -> Result<(), Fault> {
-        let Some(unsaid) = crossing.count_refusal(&about.from, context.moment.now_ms) else { return Ok(()) };
+        let (unsaid, is_said) = {
+            let mut refusals = crossing.refusals();
+            let unsaid = refusals.unsaid(&about.from, context.moment.now_ms);
+            (unsaid, refusals.count(&about.from, kind, context.moment.now_ms))
+        };
+        if !is_said {
+            return Ok(());
+        }
         let ceiling = self.store.labels().ceiling();
         let clean: String = name.chars().take(64).map(|c| if c.is_control() { '?' } else { c }).collect();
         let mut resources = vec![format!("read inbox/{} {clean:?}", about.from)];
         resources.extend(about.bundle.as_ref().map(|id| format!("read bundle/{}/{id}", about.from)));
-        if unsaid > 0 {
-            resources.push(format!("read inbox/{} and {unsaid} more in the hour before", about.from));
-        }
+        resources.extend(more(&about.from, &unsaid));
         let draft = Draft::of_the_intake(self, ceiling, context, resources);
-        self.store.record(ceiling, draft.refused(reason, kind)).await
+        self.store.record(ceiling, draft.refused(reason, kind)).await?;
+        crossing.refusals().said(&about.from, &unsaid);
+        Ok(())
+    }
+
+    /// Records how many files of inboxes were refused, in hours that are over, without an entry of their own.
+    ///
+    /// # Errors
+    /// A failure: what was not recorded is by the next call.
+    pub async fn say_refusals(&self) -> Result<(), Fault> {
+        let Some(crossing) = self.crossing.clone() else { return Ok(()) };
+        let ceiling = self.store.labels().ceiling();
+        let regions = crossing.refusals().regions();
+        for from in regions {
+            let context = self.context_of_order(ceiling, "");
+            let unsaid = crossing.refusals().unsaid(&from, context.moment.now_ms);
+            if unsaid.is_empty() {
+                continue;
+            }
+            let draft = Draft::of_the_intake(self, ceiling, &context, more(&from, &unsaid).collect());
+            self.store.record(ceiling, draft.refused(Reason::Request, "counted")).await?;
+            crossing.refusals().said(&from, &unsaid);
+        }
+        Ok(())
     }
 }
 
@@ -541,19 +595,9 @@ impl ArrivingBundle {
     }
 }
 
-impl Crossing {
-    /// Counts a refusal. Nothing when it has no entry of its own; else how many of the hour before had none.
-    fn count_refusal(&self, from: &RegionName, now_ms: i64) -> Option<u64> {
-        let mut all = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        let (hour, count) = all.entry(from.clone()).or_default();
-        let now = now_ms.div_euclid(HOUR_MS);
-        let unsaid = if *hour == now { 0 } else { count.saturating_sub(REFUSALS_MAX) };
-        if *hour != now {
-            (*hour, *count) = (now, 0);
-        }
-        *count += 1;
-        (*count <= REFUSALS_MAX).then_some(unsaid)
-    }
+/// What an entry says of refusals that had none, a line a kind.
+fn more(from: &RegionName, unsaid: &[(&'static str, u64)]) -> impl Iterator<Item = String> {
+    unsaid.iter().map(move |(kind, count)| format!("read inbox/{from} and {count} more {kind} in the hour before"))
 }
 
 /// How many objects go together, from a place on: as many as the day has room for; nothing when it has none.
@@ -591,6 +635,12 @@ fn outcome_of(note: String, outcomes: &ArrivedMany, rewritten: &[Rewritten]) -> 
     };
     let first = Outcome::Done(Some(note));
     Outcome::Each(std::iter::once(first).chain(outcomes.iter().zip(rewritten).map(each)).collect())
+}
+
+/// What an entry says of a gap that was closed for want of room.
+pub(super) fn given_up(closed: &Result<ClosedGap, Fault>) -> String {
+    let closed = closed.as_ref().ok().copied().flatten();
+    closed.map(|(first, last)| format!(", numbers {first} to {last} given up")).unwrap_or_default()
 }
 
 fn reading(error: BundleError) -> Fault {

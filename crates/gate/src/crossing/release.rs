@@ -1,11 +1,13 @@
 //! Releases, as people ask for them and decide: filters look first, then two reviewers who see exactly what would leave.
 
-use super::judge::rules_of;
-use super::seams::{Judgement, Suspect};
+use super::leaving::{Filtered, leaving_of};
+use super::seams::Suspect;
+use super::send_release::Halt;
 use super::{Crossing, CrossingAnswer, apart};
 use crate::record::Draft;
 use crate::{Answer, Gate, Reason, Session};
 use aws_lc_rs::digest::{SHA256, digest};
+use bytes::Bytes;
 use fastness_decide::crossing::{self as decide, Candidate, Used};
 use fastness_decide::{Permit, View};
 use fastness_identity::Principal;
@@ -13,10 +15,12 @@ use fastness_identity::directory::{Beside, Mapping, sending_mapping};
 use fastness_label::Label;
 use fastness_ledger::Outcome;
 use fastness_operation::{
-    AccountNumber, Attributes, BucketName, CROSSING_OBJECT_LEN_MAX, Code, CrossingAct, CrossingWay, Half, ObjectTarget,
-    ReleaseWanted, Stop,
+    AccessKeyId, AccountNumber, Attributes, BucketName, CROSSING_OBJECT_LEN_MAX, Code, CrossingAct, CrossingWay, Half,
+    ObjectTarget, ReleaseWanted, Stop,
 };
-use fastness_store::{Actor, Fault, NewRelease, PinnedVersion, Releasable, Release, ReleaseState, ReleaseStep};
+use fastness_store::{
+    Actor, Fault, Leaving, NewRelease, PinnedVersion, Releasable, Release, ReleaseState, ReleaseStep,
+};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -44,6 +48,13 @@ impl ReleaseShown {
     }
 }
 
+/// What was looked at when somebody asked.
+struct Asked {
+    source: PinnedVersion,
+    leaves: Leaving,
+    findings: Vec<String>,
+}
+
 /// Where a release goes, as its mapping says today.
 struct Route {
     mapping: Mapping,
@@ -63,6 +74,11 @@ fn actor(session: &Session) -> Result<Actor, Fault> {
         Principal::User { name, id, .. } => Ok(Actor { name: name.to_string(), id: id.clone() }),
         Principal::Operator => Err(crate::perform::mismatch()),
     }
+}
+
+/// Who decides, and with which key.
+fn reviewer(session: &Session) -> Result<(Actor, AccessKeyId), Fault> {
+    Ok((actor(session)?, session.subject().key().clone()))
 }
 
 /// What the requester wants said of the object below, and nothing else: it is what reviewers see.
@@ -104,7 +120,7 @@ impl Gate {
         let route = self.release_route(crossing, permit, (wanted, target))?;
         // One content of a label at a time: each is held in memory whole.
         let turn = crossing.turn(label);
-        let (source, findings) = {
+        let Asked { source, leaves, findings } = {
             let _turn = turn.lock().await;
             let (gate, with, permit) = (self.clone(), Arc::clone(crossing), permit.clone());
             let (mapping, banner, wanted) = (route.mapping.clone(), route.new_label.clone(), wanted.clone());
@@ -118,6 +134,7 @@ impl Gate {
             by: actor(session)?,
             key: session.subject().key().clone(),
             source,
+            leaves,
             origin: crossing.parts.own.region().clone(),
             label: self.banner(label).to_string(),
             mapping: route.mapping.name,
@@ -187,16 +204,13 @@ impl Gate {
         view: &View,
         (mapping, new_label): (&Mapping, &str),
         (wanted, opened): (&ReleaseWanted, Releasable),
-    ) -> Result<(PinnedVersion, Vec<String>), Fault> {
+    ) -> Result<Asked, Fault> {
         let Releasable { bucket, key, version, size, content } = opened;
         let new = self.store.policy().label(new_label).map_err(|error| invalid(error.to_string()))?;
         may_go(mapping, self, (new, size), wanted.metadata.content_type.as_ref())?;
         let plain = whole(&content, size)?
             .ok_or_else(|| invalid("the object cannot be read: it is damaged, or was contained meanwhile"))?;
         let source = PinnedVersion { bucket, key, version, newest: is_newest(wanted), size, sha256: sha256(&plain) };
-        if wanted.gaps {
-            self.check_gaps(wanted, &plain)?;
-        }
         let suspect = Suspect {
             name: wanted.key.to_string(),
             content_type: wanted.metadata.content_type.clone().unwrap_or_default(),
@@ -204,27 +218,71 @@ impl Gate {
             metadata: wanted.metadata.metadata.clone().into_iter().collect(),
             content: plain.to_vec(),
         };
-        let inspected = crossing.parts.guard.inspect(&rules_of(mapping)?, view.session(), vec![suspect]);
-        let judgements = inspected.map_err(|error| Fault::Failed(format!("looking at a release: {error}")))?;
-        let Ok([judgement]) = <[Judgement; 1]>::try_from(judgements) else {
-            return Err(Fault::Failed("the guard was asked about one object and judged another number".to_owned()));
-        };
-        match judgement {
-            Judgement::Stopped { findings } => {
+        match crossing.filter(view.session(), mapping, suspect)? {
+            Filtered::Stopped(findings) => {
                 Err(invalid(format!("the filters stop it: {}", clipped(&findings.join("; ")))))
             }
-            Judgement::Passed { content, metadata, mut findings } => {
-                if metadata.into_iter().collect::<std::collections::BTreeMap<_, _>>() != wanted.metadata.metadata {
-                    return Err(invalid("the filters do not let the metadata through as it is written"));
+            Filtered::Passed(content, findings) => {
+                if wanted.gaps {
+                    self.check_gaps(wanted, &content)?;
                 }
-                let written = sha256(&content);
-                if written != source.sha256 {
-                    let sha256 = hex::encode(written);
-                    findings.push(format!("written anew: a filter like these leaves other bytes, sha256={sha256}"));
-                }
-                Ok((source, findings))
+                let leaves = leaving_of(&content);
+                may_go(mapping, self, (new, leaves.size), wanted.metadata.content_type.as_ref())?;
+                // First, since there is an end to how many findings are kept.
+                let anew = (leaves.sha256 != source.sha256).then(|| {
+                    format!("written anew: other bytes leave than lie here, sha256={}", hex::encode(leaves.sha256))
+                });
+                Ok(Asked { source, leaves, findings: anew.into_iter().chain(findings).collect() })
             }
         }
+    }
+
+    /// Shows a reviewer everything of a release, and the bytes that would leave; then it is noted that they saw it.
+    async fn review_release(&self, session: &Session, permit: &Permit, draft: &Draft) -> Result<Answer, Fault> {
+        let Some(crossing) = &self.crossing else {
+            return Err(invalid("this region has no guard, and nothing crosses"));
+        };
+        let (label, moment, by) = (permit.view().session(), session.context().moment, actor(session)?);
+        let release = self.store.reviewable(permit, &by)?;
+        let is_open = release.state_at(moment.now_ms).is_open();
+        let shown = match is_open {
+            true => self.read_for_review(crossing, label, &release).await.map(Some),
+            false => Ok(None),
+        };
+        let (content, why_not) = match shown {
+            Ok(content) => (content, Ok(())),
+            Err(Halt::Failed(fault)) => return Err(fault),
+            Err(Halt::Waits) => return Err(crate::perform::mismatch()),
+            Err(Halt::Ends(_, refusal)) => (None, Err(Fault::refused(refusal.code, refusal.message))),
+        };
+        let draft = if is_open { draft.reading(&release.source) } else { draft.clone() };
+        let record = draft.record_outcome(|step: &ReleaseStep| match step {
+            ReleaseStep::Taken(release) => Outcome::Done(release.digest().ok().map(|it| format!("digest={it}"))),
+            ReleaseStep::Ended(_) => outcome_of(step),
+        });
+        match self.store.review_release(permit, by, why_not, moment, record).await? {
+            ReleaseStep::Ended(release) => Err(ended(&release)),
+            ReleaseStep::Taken(release) => {
+                let content = content.map(|content| Bytes::from(content.to_vec()));
+                Ok(CrossingAnswer::Review(Box::new(ReleaseShown::of(label, release, moment.now_ms)?), content).into())
+            }
+        }
+    }
+
+    /// The bytes that would leave. One content of a label at a time: each is held in memory whole.
+    async fn read_for_review(
+        &self,
+        crossing: &Arc<Crossing>,
+        label: Label,
+        release: &Release,
+    ) -> Result<Zeroizing<Vec<u8>>, Halt> {
+        let turn = crossing.turn(label);
+        let _turn = turn.lock().await;
+        let leave = self.leave_to_read(label, release)?;
+        let (gate, with, release) = (self.clone(), Arc::clone(crossing), release.clone());
+        let read = move || gate.what_leaves(&with, label, (&release, &leave.mapping), &leave.permit);
+        let read = tokio::task::spawn_blocking(read).await;
+        read.unwrap_or_else(|error| Err(Halt::Failed(Fault::Failed(format!("a release: {error}")))))
     }
 
     pub(super) async fn perform_release(
@@ -241,19 +299,15 @@ impl Gate {
             ReleaseStep::Ended(release) => Err(ended(&release)),
         };
         let answer = match super::act(permit)? {
-            CrossingAct::ReviewRelease { .. } => {
-                let record = draft.record(|release: &Release| release.digest().ok().map(|it| format!("digest={it}")));
-                let release = self.store.review_release(permit, actor(session)?, moment, record).await?;
-                one(shown(label, release)?)
-            }
+            CrossingAct::ReviewRelease { .. } => return self.review_release(session, permit, draft).await,
             CrossingAct::ApproveRelease { .. } => {
                 let record = draft.record_outcome(outcome_of);
-                let taken = self.store.approve_release(permit, actor(session)?, moment, record).await?;
+                let taken = self.store.approve_release(permit, reviewer(session)?, moment, record).await?;
                 one(shown(label, step(taken)?)?)
             }
             CrossingAct::RefuseRelease { .. } => {
                 let record = draft.record_outcome(outcome_of);
-                let taken = self.store.refuse_release(permit, actor(session)?, moment, record).await?;
+                let taken = self.store.refuse_release(permit, reviewer(session)?, moment, record).await?;
                 one(shown(label, step(taken)?)?)
             }
             CrossingAct::DescribeRelease { .. } => {

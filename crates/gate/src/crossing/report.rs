@@ -1,14 +1,16 @@
 //! What the ledgers say of data that crossed: in which bundles it went, from which it came, and what became of a bundle's
 //! objects here (docs/formats/ledger.md, "Crossings"). Rows of lifts and arrivals may have gone, entries have not.
 
+use super::LabelTurn;
+use crate::record::Draft;
 use crate::spill::{Certainty, Name, copy_name, parse};
 use crate::{Answer, CrossingAnswer, Gate, Session};
-use fastness_decide::Permit;
+use fastness_decide::{Chore, Permit};
 use fastness_identity::Duty;
 use fastness_label::Label;
 use fastness_ledger::{Entry, Outcome};
 use fastness_operation::{BundleId, Code, CrossingAct, RegionName, VersionId};
-use fastness_store::{Arrival, CopyName, ErasureStep, Fault, Spill, SpilledVersion, Whereabouts};
+use fastness_store::{Arrival, CopyName, Fault, Spill, SpilledVersion, Whereabouts};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -315,28 +317,35 @@ impl Gate {
         Ok(all)
     }
 
-    /// Removes the bundles in which erased versions went, as far as they wait here or are kept to be sent again: their ids,
-    /// by region. Those are named that entries at the permit's own label name.
+    /// Removes the bundles in which versions of a spill went, as far as they wait here or are kept to be sent again, with an
+    /// entry that names those that were there. Those are looked for that entries at the permit's own label name; whoever
+    /// calls this has the label's turn, so that none is being written.
     pub(crate) async fn drop_bundles_of(
         &self,
         permit: &Permit,
-        step: &ErasureStep,
-    ) -> Result<BTreeMap<RegionName, BTreeSet<BundleId>>, Fault> {
-        let (ErasureStep::Approved(spill), Some(crossing)) = (step, self.crossing.clone()) else {
-            return Ok(BTreeMap::new());
-        };
+        spill: &Spill,
+        turn: &mut LabelTurn,
+        draft: &Draft,
+    ) -> Result<(), Fault> {
+        let (Some(crossing), label) = (self.crossing.clone(), permit.view().session()) else { return Ok(()) };
+        let chore = Chore::of(label, &self.store.labels()).ok_or_else(crate::perform::mismatch)?;
+        // What a crash or a failure left whole has its name first: it is one of those that wait.
+        self.settle_staged(&crossing, &chore, turn)?;
         let (gate, permit, spill) = (self.clone(), permit.clone(), spill.clone());
-        super::apart(move || {
-            let found = gate.bundles_of(&permit, &spill)?;
-            let mut dropped = BTreeMap::new();
-            for (to, ids) in found {
-                if crossing.parts.staging.drop_bundles(&to, &ids).map_err(super::send::disk)? > 0 {
-                    dropped.insert(to, ids);
-                }
+        let dropped = super::apart(move || {
+            let mut dropped = Vec::new();
+            for (to, ids) in gate.bundles_of(&permit, &spill)? {
+                let gone = crossing.parts.staging.drop_bundles(&to, &ids).map_err(super::send::disk)?;
+                dropped.extend((!gone.is_empty()).then_some((to, gone)));
             }
             Ok(dropped)
-        })
-        .await
+        });
+        for (to, ids) in dropped.await? {
+            let ids: Vec<&str> = ids.iter().map(BundleId::as_str).collect();
+            let made = format!("removed from the outbox of {to}: {}", ids.join(" "));
+            self.store.record(draft.label(), draft.done(Some(made))).await?;
+        }
+        Ok(())
     }
 
     /// The bundles in which versions of a spill went, by the ledger of its label.

@@ -48,11 +48,11 @@ pub trait Staging: Send + Sync + Debug + 'static {
     /// Those of the disk.
     fn settle(&self, to: &RegionName, banner: &str, is_sent: &dyn Fn(&BundleId) -> bool) -> io::Result<()>;
 
-    /// Removes bundles for a region, wherever they wait or are kept to be sent again; how many files went.
+    /// Removes bundles for a region, wherever they wait or are kept to be sent again; which of them were there.
     ///
     /// # Errors
     /// Those of the disk; some may be gone then.
-    fn drop_bundles(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<usize>;
+    fn drop_bundles(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<BTreeSet<BundleId>>;
 
     /// Makes bundles for a region ready again that were sent, as far as they are kept.
     ///

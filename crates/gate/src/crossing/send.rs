@@ -179,10 +179,7 @@ impl Gate {
         let walk =
             CrossingAct::WalkLift { lift: lift.id.clone(), bucket: lift.bucket.clone(), prefix: lift.prefix.clone() };
         let walk = self.permit_for(&subject, Operation::Crossing(Box::new(walk)))?;
-        let way = (CrossingWay::Lift, &lift.bucket, &lift.to);
-        let find =
-            |rows: &dyn fastness_identity::Directory| sending_mapping(rows, lift.account, way, Some(&lift.mapping));
-        let mapping = self.store.directory(&walk, find)?;
+        let mapping = self.lifts_mapping(&walk, &lift)?;
         // Keys that are not here yet, and a carrier that does not come, hold a lift up and end none.
         let Some(peer) = crossing.keys(&lift.to) else { return Ok(Went::default()) };
         let banner = self.banner(label);
@@ -211,10 +208,28 @@ impl Gate {
             let lift = self.advance(&errands, walk, batch, None).await?;
             return Ok(Went::of(&lift, false));
         };
-        // What was gone, or is damaged, is not in the bundle: it is not in the entry either.
-        let send = self.permit_for(&errands.subject, errands.sending(&bundle, &batch.goes()))?;
+        // What was gone, or is damaged, is not in the bundle: it is not in the entry either. Reading and writing took their
+        // time: who ordered it is looked at once more, and nobody changes before the commit.
+        let directory_epoch = self.store.directory_epoch()?;
+        let again = || {
+            let subject = self.subject_today(&errands.lift.key, &errands.lift.by, label)?;
+            let send = self.permit_for(&subject, errands.sending(&bundle, &batch.goes()))?;
+            let mapping = self.lifts_mapping(&send, &errands.lift)?;
+            Ok::<_, Unfollowed>((send, mapping == errands.mapping))
+        };
+        let send = match again() {
+            Ok((send, true)) => send,
+            Ok((_, false)) => {
+                apart(move || file.discard().map_err(disk)).await?;
+                return Ok(Went::default());
+            }
+            Err(why) => {
+                apart(move || file.discard().map_err(disk)).await?;
+                return Err(why);
+            }
+        };
         let mapping = errands.mapping.name.clone();
-        let sent = SentBundle { mapping, day: day_of(errands.context.moment.now_ms), bytes };
+        let sent = SentBundle { mapping, day: day_of(errands.context.moment.now_ms), bytes, directory_epoch };
         match self.advance(&errands, send, batch, Some(sent)).await {
             Ok(lift) => {
                 apart(move || file.release().map_err(disk)).await?;
@@ -228,6 +243,12 @@ impl Gate {
             // It may be committed all the same: the next turn looks.
             Err(fault) => Err(Unfollowed::Failed(fault)),
         }
+    }
+
+    /// The mapping of a lift as it is today.
+    fn lifts_mapping(&self, permit: &Permit, lift: &Lift) -> Result<Mapping, Fault> {
+        let way = (CrossingWay::Lift, &lift.bucket, &lift.to);
+        self.store.directory(permit, |rows| sending_mapping(rows, lift.account, way, Some(&lift.mapping)))
     }
 
     /// Walks, and asks the mapping what of it may go; nothing when the day's measure lets nothing go.

@@ -1,14 +1,15 @@
 //! Sending releases: what two reviewers approved goes into a bundle, if everything is still as they saw it.
 //!
 //! ```text
-//! requester and reviewers looked at anew → SendObjects decided → mapping → content hashed while it is written
-//!   → committed with its entry, object and votes looked at once more → released
+//! requester and reviewers looked at anew → SendObjects decided → mapping → filters → what they wrote is what was approved
+//!   → written → people and mapping looked at once more → committed with its entry, object, votes and directory the same
+//!   → released
 //! ```
 //!
 //! As for lifts, the commit makes the bundle sent. Its id is the release's.
 
+use super::leaving::ends;
 use super::order::Unfollowed;
-use super::release::{sha256, whole};
 use super::seams::WholeFile;
 use super::send::{STAGED_MAX, disk, sealing};
 use super::{Crossing, apart};
@@ -17,18 +18,16 @@ use crate::{Context, Gate, Reason, Refusal};
 use fastness_crossing::{BundleError, BundleWriter, Errand, NewObject, Outline, Peer, RELEASE_HOUR_MS};
 use fastness_decide::crossing::{self as decide, Candidate};
 use fastness_decide::{Chore, Permit};
-use fastness_identity::Duty;
-use fastness_identity::directory::{Mapping, find_user, sending_mapping};
+use fastness_identity::directory::{Mapping, sending_mapping};
+use fastness_identity::{Duty, Subject};
 use fastness_label::Label;
 use fastness_ledger::Outcome;
-use fastness_operation::{Code, CrossingAct, CrossingWay, Half, Operation, Stop, UserName, VersionId};
-use fastness_store::{
-    Fault, PinnedVersion, Release, ReleaseState, ReleaseStep, ReleaseVote, Sendable, SentBundle, day_of,
-};
+use fastness_operation::{CrossingAct, CrossingWay, Half, Operation, Stop, VersionId};
+use fastness_store::{Fault, PinnedVersion, Release, ReleaseState, ReleaseStep, ReleaseVote, SentBundle, day_of};
 use std::sync::Arc;
 
 /// Why a release does not go.
-enum Halt {
+pub(super) enum Halt {
     /// Not now.
     Waits,
     /// Not any more: the state in which it ends, and why.
@@ -58,8 +57,11 @@ impl From<Refusal> for Halt {
     }
 }
 
-fn ends(state: ReleaseState, message: impl Into<String>) -> Halt {
-    Halt::Ends(state, Refusal::new(Code::InvalidRequest, Reason::Request, message))
+/// What a release is read and sent with.
+pub(super) struct Leave {
+    subject: Subject,
+    pub(super) permit: Permit,
+    pub(super) mapping: Mapping,
 }
 
 /// What one release is sent with.
@@ -128,19 +130,11 @@ impl Gate {
         if !release.is_approved()? {
             return Err(ends(ReleaseState::Changed, "the approvals are not of what it says"));
         }
-        let subject = self.subject_today(&release.key, &release.by, label)?;
-        let permit = self.permit_for(&subject, sending(&release))?;
-        if permit.withholds(&release.source.bucket, label) {
-            return Err(ends(ReleaseState::Stopped, "a policy withholds the object from whoever asked for it"));
-        }
-        for vote in &release.approvals {
-            self.reviewer_today(&permit, &release, vote)?;
-        }
-        let mapping = self.mapping_today(&permit, &release)?;
+        let Leave { permit, mapping, .. } = self.leave_to_send(label, &release)?;
         let used = self.store.used(&permit, &mapping.name, day_of(now_ms))?;
         let new_label = self.new_label(&release)?;
         let content_type = release.attributes.content_type.clone();
-        let one = Candidate { label: new_label, content_type, size: release.source.size };
+        let one = Candidate { label: new_label, content_type, size: release.leaves.size };
         let answers = decide::send(&mapping, self.store.policy(), new_label, used, std::slice::from_ref(&one))?;
         match answers.into_iter().next().unwrap_or(Err(Stop::Day)) {
             Ok(()) => {}
@@ -165,8 +159,23 @@ impl Gate {
         .await
         .map_err(|error| Halt::Failed(Fault::Failed(format!("a release: {error}"))))??;
         let Errands { release, mapping, context, .. } = errands;
+        // Filters and disk took their time: everybody is looked at once more, and nobody changes before the commit.
+        let directory_epoch = self.store.directory_epoch()?;
+        let leave = match self.leave_to_send(label, &release) {
+            Ok(leave) if leave.mapping == mapping => leave,
+            Ok(_) => {
+                apart(move || file.discard().map_err(disk)).await?;
+                return Err(Halt::Waits);
+            }
+            Err(halt) => {
+                apart(move || file.discard().map_err(disk)).await?;
+                return Err(halt);
+            }
+        };
+        let Leave { subject, permit, .. } = leave;
         let draft = Draft::on_order(self, &subject, &context, permit.operation());
-        let sent = SentBundle { mapping: mapping.name, day: day_of(now_ms), bytes: release.source.size };
+        let sent =
+            SentBundle { mapping: mapping.name, day: day_of(now_ms), bytes: release.leaves.size, directory_epoch };
         let record = draft.record_outcome(outcome_of);
         match self.store.send_release(&permit, sent, context.moment, record).await {
             Ok(ReleaseStep::Taken(_)) => Ok(apart(move || file.release().map_err(disk)).await?),
@@ -180,17 +189,42 @@ impl Gate {
         }
     }
 
-    /// Whether who approved it may still: the same user, with the duty and the clearance.
-    fn reviewer_today(&self, permit: &Permit, release: &Release, vote: &ReleaseVote) -> Result<(), Halt> {
-        let gone = || ends(ReleaseState::Stopped, "somebody who approved it is no reviewer any more");
-        let name = UserName::new(vote.by.name.as_str()).map_err(|_| gone())?;
-        let user = match self.store.directory(permit, |rows| find_user(rows, release.account, &name)) {
-            Ok(user) => user,
-            Err(Fault::Failed(text)) => return Err(Halt::Failed(Fault::Failed(text))),
-            Err(_) => return Err(gone()),
+    /// Leave to send a release as of now: of whoever asked for it, of whoever approved it, and of the mapping.
+    fn leave_to_send(&self, label: Label, release: &Release) -> Result<Leave, Halt> {
+        let leave = self.leave_to_read(label, release)?;
+        for vote in &release.approvals {
+            self.reviewer_today(label, release, vote)?;
+        }
+        Ok(leave)
+    }
+
+    /// The same, but for whoever approved it: enough for reviewers to be shown what would leave.
+    pub(super) fn leave_to_read(&self, label: Label, release: &Release) -> Result<Leave, Halt> {
+        let subject = self.subject_today(&release.key, &release.by, label)?;
+        let permit = self.permit_for(&subject, sending(release))?;
+        if permit.withholds(&release.source.bucket, label) {
+            return Err(ends(ReleaseState::Stopped, "a policy withholds the object from whoever asked for it"));
+        }
+        let mapping = self.mapping_today(&permit, release)?;
+        Ok(Leave { subject, permit, mapping })
+    }
+
+    /// Whether who approved it may still: the key opens a session of the same user, a reviewer, at the release's label.
+    fn reviewer_today(&self, label: Label, release: &Release, vote: &ReleaseVote) -> Result<(), Halt> {
+        let subject = match self.subject_today(&vote.key, &vote.by, label) {
+            Ok(subject) => Some(subject),
+            Err(Unfollowed::Failed(fault)) => return Err(Halt::Failed(fault)),
+            Err(Unfollowed::Refused(_)) => None,
         };
-        let may = user.may_use(self.store.policy(), &self.store.labels(), permit.view().session()).is_ok();
-        if user.id == vote.by.id && user.duty() == Some(Duty::Reviewer) && may { Ok(()) } else { Err(gone()) }
+        let is_one =
+            |subject: &Subject| subject.duty() == Some(Duty::Reviewer) && subject.account() == Some(release.account);
+        match subject.is_some_and(|subject| is_one(&subject)) {
+            true => Ok(()),
+            false => Err(ends(
+                ReleaseState::Stopped,
+                "somebody who approved it is no reviewer any more, or their key is off",
+            )),
+        }
     }
 
     /// The mapping, if it still sends to where the reviewers saw it go.
@@ -214,17 +248,11 @@ impl Gate {
         label.map_err(|error| ends(ReleaseState::Stopped, error.to_string()))
     }
 
-    /// Writes the version into a staged file, if it is the one that was reviewed. It blocks.
+    /// Writes what leaves into a staged file, if it is what was reviewed. It blocks.
     fn write_release(&self, errands: &Errands, permit: &Permit) -> Result<Box<dyn WholeFile>, Halt> {
         let Errands { crossing, release, peer, label, .. } = errands;
-        let changed = || ends(ReleaseState::Changed, "the object was changed, removed or contained");
-        let opened = self.store.open_versions(permit)?.into_iter().next().unwrap_or(Err(Stop::Gone));
-        let Sendable { size, content, .. } = opened.map_err(|_| changed())?;
-        let plain = whole(&content, size)?.ok_or_else(changed)?;
         // Nothing is written before it is known to be what the reviewers saw.
-        if sha256(&plain) != release.source.sha256 {
-            return Err(changed());
-        }
+        let leaving = self.what_leaves(crossing, *label, (release, &errands.mapping), permit)?;
         let banner = self.banner(*label);
         let file = crossing.parts.staging.stage(&release.to, &banner, &release.id.bundle()).map_err(disk)?;
         let mut writer = BundleWriter::begin(file, crossing.parts.own.region(), peer).map_err(sealing)?;
@@ -234,9 +262,9 @@ impl Gate {
             Err(BundleError::Malformed(what)) => return Err(ends(ReleaseState::Stopped, what)),
             Err(error) => return Err(sealing(error).into()),
         }
-        writer.write(&plain).map_err(sealing)?;
-        if writer.end_object().map_err(sealing)? != release.source.sha256 {
-            return Err(changed());
+        writer.write(&leaving).map_err(sealing)?;
+        if writer.end_object().map_err(sealing)? != release.leaves.sha256 {
+            return Err(ends(ReleaseState::Changed, "what was written is not what was approved"));
         }
         let now_ms = errands.context.moment.now_ms;
         let outline = Outline {

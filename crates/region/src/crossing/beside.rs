@@ -48,7 +48,7 @@ impl Staging for Waiting {
         self.0.settle(to, banner, is_sent)
     }
 
-    fn drop_bundles(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<usize> {
+    fn drop_bundles(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<BTreeSet<BundleId>> {
         self.0.drop_bundles(to, ids)
     }
 

@@ -171,7 +171,7 @@ async fn send(gate: Gate) {
     }
 }
 
-/// Forgets, again and again, what arrived without trouble long ago.
+/// Forgets, again and again, what arrived without trouble long ago; and says how many refusals had no entry.
 async fn forget(gate: Gate) {
     loop {
         for label in gate.labels() {
@@ -185,6 +185,9 @@ async fn forget(gate: Gate) {
                     }
                 }
             }
+        }
+        if let Err(fault) = gate.say_refusals().await {
+            tracing::warn!(%fault, "refusals that were counted are not recorded yet");
         }
         tokio::time::sleep(FORGET_EVERY).await;
     }

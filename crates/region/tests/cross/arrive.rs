@@ -1,8 +1,10 @@
 //! What arrives, what does not, and what is said of either.
 
-use crate::play::{LOW, Play, WORD};
+use crate::play::{LOW, Play, WORD, region};
 use crate::support::{Ask, REL, S, U};
-use fastness_gate::{Opening, Taken};
+use fastness_decide::Chore;
+use fastness_gate::{Environment, Opening, Taken};
+use fastness_store::RANGES_MAX;
 use http::Method;
 use serde_json::json;
 use std::sync::atomic::Ordering;
@@ -81,10 +83,11 @@ async fn what_comes_again_is_refused_and_said_so() {
     play.low.send_all(U).await;
     let second = play.low.taken(U).remove(0);
     assert_eq!(play.high.receive(&play.sign_as(&second, 3)).await, Taken::Refused("forked"));
-    assert_eq!(play.high.receive(&play.sign_as(&second, 1)).await, whole(2, 0, 0), "the order of numbers is free");
+    let late = play.high.receive(&play.sign_as(&second, 1)).await;
+    assert_eq!(late, whole(1, 0, 1), "the order of numbers is free; what a later one brought stays");
     play.high.lose_power(1);
     assert_eq!(play.high.receive(&first).await, Taken::Refused("replayed"), "after a restart, too");
-    assert_eq!(play.high.versions(ANA_LOW).await, ["a", "a", "b"]);
+    assert_eq!(play.high.versions(ANA_LOW).await, ["a", "b"]);
     let refused = play.high.events("vera TOP SECRET//SI/TK", "ReceiveObjects").await;
     for kind in ["replayed", "forked"] {
         assert!(refused.iter().any(|event| event.to_string().contains(kind)), "{kind}: {refused:?}");
@@ -133,6 +136,86 @@ async fn what_is_not_sound_is_refused_with_an_entry_and_the_next_one_passes() {
 }
 
 #[tokio::test]
+async fn what_was_put_off_replaces_nothing_that_a_later_bundle_brought() {
+    for versioning in [None, Some("Enabled")] {
+        let mut play = Play::begin().await;
+        if let Some(status) = versioning {
+            play.high.versioning(ANA_LOW, status).await;
+        }
+        let mut bundles = Vec::new();
+        for content in ["first", "second", "third"] {
+            play.low.put(ANA_LOW, "plan", content).await;
+            play.low.put(ANA_LOW, content, content).await;
+            bundles.push(bundle(&play, ANA_LOW, U).await);
+        }
+        assert_eq!(play.high.receive(&bundles[1]).await, whole(3, 0, 0));
+        play.high.lose_power(2);
+        assert_eq!(play.high.receive(&bundles[0]).await, whole(0, 0, 2), "{versioning:?}");
+        let got = play.high.get(ANA_LOW, "plan").await;
+        assert_eq!((got.status, got.text().as_str()), (200, "second"), "{versioning:?}");
+        assert_eq!(play.high.versions(ANA_LOW).await, ["first", "plan", "second"]);
+        let listed = play.high.done(ANA_LOW, "ListArrivals", json!({ "from": LOW, "troubled": true })).await;
+        let refusals = &listed["arrivals"][0]["refusals"];
+        assert_eq!((refusals[0]["code"].as_str(), refusals[1]["key"].as_str()), (Some("Overtaken"), Some("plan")));
+        let said = play.high.events("vera UNCLASSIFIED", "ReceiveObjects").await.remove(0).to_string();
+        assert!(said.contains("Overtaken"), "the ledger has it: {said}");
+        // Nor what has gone here since.
+        assert_eq!(play.high.ask(ANA_LOW, Ask::s3(Method::DELETE, "/plans/plan")).await.status, 204);
+        assert_eq!(play.high.receive(&bundles[2]).await, whole(4, 0, 0));
+        assert_eq!(play.high.get(ANA_LOW, "plan").await.text(), "third");
+    }
+}
+
+#[tokio::test]
+async fn the_number_of_a_bundle_that_no_mapping_lets_in_is_not_missing() {
+    let play = Play::begin().await;
+    play.low.put(ANA_LOW, "a", "a").await;
+    let good = bundle(&play, ANA_LOW, U).await;
+    play.low.put(ANA_LOW, "b", "b").await;
+    play.start(ANA_LOW).await;
+    play.low.send_all(U).await;
+    let another = play.sign_as(&play.low.taken(U)[0], 1);
+    play.high.done("officer@alpha", "DeleteMapping", json!({ "name": "plans" })).await;
+    assert!(matches!(play.high.open(&good).await, Opening::NotMapped));
+    let labels = play.high.house.store.labels();
+    let chore = Chore::of(labels.ceiling(), &labels).unwrap();
+    let numbers = || play.high.house.store.received_numbers(&chore, &region(LOW)).unwrap().ranges;
+    assert_eq!(numbers(), [(1, 1)]);
+    play.map_high(json!({})).await;
+    assert_eq!(play.high.receive(&another).await, Taken::Refused("forked"), "it is that bundle's number");
+    assert_eq!(play.high.receive(&good).await, whole(1, 0, 0), "which may come in later");
+    assert_eq!(play.high.receive(&good).await, Taken::Refused("replayed"));
+    assert_eq!(numbers(), [(1, 1)]);
+}
+
+#[tokio::test]
+async fn a_thousand_gaps_stop_no_bundle_and_the_ledger_names_the_one_that_is_given_up() {
+    let play = Play::begin().await;
+    let labels = play.high.house.store.labels();
+    let (chore, moment) = (Chore::of(labels.ceiling(), &labels).unwrap(), play.high.clocks.chore("a"));
+    let store = &play.high.house.store;
+    for place in 0..RANGES_MAX as u64 {
+        let (from, number) = (region(LOW), 2 * place + 1);
+        assert_eq!(
+            store.note_number(&chore, (&from, number), [0; 32], moment, Box::new(|_| Vec::new())).await,
+            Ok(None)
+        );
+    }
+    play.low.put(ANA_LOW, "a", "a").await;
+    play.start(ANA_LOW).await;
+    play.low.send_all(U).await;
+    let staged = play.low.taken(U).remove(0);
+    let good = play.sign_as(&staged, 5_000);
+    assert_eq!(play.high.receive(&good).await, whole(1, 0, 0));
+    let said = play.high.events("vera TOP SECRET//SI/TK", "CloseGap").await;
+    assert_eq!(said.len(), 1);
+    let text = said[0].to_string();
+    assert!(text.contains("numbers 2 to 2 given up") && text.contains(LOW), "{text}");
+    let late = play.sign_as(&staged, 2);
+    assert_eq!(play.high.receive(&late).await, Taken::Refused("replayed"), "what was given up does not come any more");
+}
+
+#[tokio::test]
 async fn a_flood_of_refusals_does_not_flood_the_ledger() {
     let play = Play::begin().await;
     for _ in 0..120 {
@@ -156,6 +239,19 @@ async fn a_flood_of_refusals_does_not_flood_the_ledger() {
         }
     }
     assert_eq!(entries, 100);
+    // Another kind is said all the same.
+    let ceiling = "vera TOP SECRET//SI/TK";
+    assert!(matches!(play.high.open(&vec![7; 100_000]).await, Opening::Refused("malformed")));
+    let said = play.high.events(ceiling, "ReceiveObjects").await[0].to_string();
+    assert!(said.contains("malformed") && !said.contains("more"), "{said}");
+    // The rest is counted until it was said, once, whether another comes or not.
+    play.high.clocks.advance_days(1);
+    for others in ["and 20 more truncated", "malformed"] {
+        play.high.house.gate.say_refusals().await.unwrap();
+        let said = play.high.events(ceiling, "ReceiveObjects").await[0].to_string();
+        assert!(said.contains(others), "{others}: {said}");
+        play.high.open(&vec![7; 100_000]).await;
+    }
 }
 
 #[tokio::test]
@@ -319,7 +415,7 @@ async fn what_arrived_long_ago_without_trouble_is_forgotten_and_does_not_come_ag
     let forget = async || play.high.house.gate.forget_arrivals(play.high.label(U)).await.unwrap();
     assert_eq!(forget().await, 0);
     play.high.clocks.advance_days(32);
-    assert_eq!(forget().await, 1);
+    assert_eq!(forget().await, 2, "the arrival, and what it brought");
     assert_eq!(forget().await, 0);
     assert!(matches!(play.high.open(&good).await, Opening::Refused("clock")));
     play.high.clocks.advance_days(-32);

@@ -1,6 +1,6 @@
 //! What a lift sends, and what it leaves out.
 
-use crate::play::{HIGH, Play};
+use crate::play::{HIGH, Pause, Play};
 use crate::support::{Ask, S, TOP, U};
 use fastness_crossing::Errand;
 use fastness_store::disk::{Disk, MemoryDisk, OpenMode};
@@ -186,6 +186,32 @@ async fn a_mapping_that_is_deleted_stops_a_lift() {
 #[tokio::test]
 async fn a_mapping_that_lets_less_go_stops_a_lift() {
     half_way(async |play| play.map_low(json!({ "highest": U })).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_is_taken_back_while_a_bundle_is_written_sends_nothing() {
+    for what in ["key", "clearance", "mapping", "less"] {
+        let play = Play::begin().await;
+        play.low.put(ANA, "a", "a").await;
+        play.start(ANA).await;
+        let (pause, is_reached, go_on) = Pause::new();
+        *play.low.staged.pause.lock().unwrap() = Some(pause);
+        let (gate, label) = (play.low.house.gate.clone(), play.low.label(S));
+        let sending = tokio::spawn(async move { gate.send_lifts(label).await });
+        tokio::task::spawn_blocking(move || is_reached.recv().unwrap()).await.unwrap();
+        match what {
+            "key" => play.low.switch_off("alpha", "ana", ANA).await,
+            "clearance" => play.low.tag("alpha", "ana", &[("clearance", U)]).await,
+            "mapping" => drop(play.low.done("officer@alpha", "DeleteMapping", json!({ "name": "plans" })).await),
+            _ => play.map_low(json!({ "highest": U })).await,
+        }
+        go_on.send(()).unwrap();
+        assert_eq!(sending.await.unwrap().unwrap(), 0, "{what}");
+        assert_eq!((play.low.send_all(S).await, play.low.taken(S).len()), (0, 0), "{what}");
+        let store = &play.low.house.store;
+        let chore = fastness_decide::Chore::of(label, &store.labels()).unwrap();
+        assert_eq!(store.due_lifts(&chore).unwrap(), [], "{what}: it is over");
+    }
 }
 
 /// A lift of two bundles, of which one went; then something is withdrawn, and the lift ends. The entry that says so.

@@ -10,6 +10,8 @@ mod gaps;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod leave;
+#[cfg(test)]
 mod lift;
 #[cfg(test)]
 mod play;

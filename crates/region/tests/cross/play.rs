@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Cursor, Seek, SeekFrom, Write};
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 
 pub const LOW: &str = "us-gov-west-1";
 pub const HIGH: &str = "us-iso-east-1";
@@ -84,6 +84,23 @@ pub struct Staged {
     pub full: AtomicBool,
     /// What was to be sent again.
     pub asked: Mutex<Vec<(RegionName, Vec<NonZeroU64>)>>,
+    /// Holds up whoever makes the next bundle durable.
+    pub pause: Arc<Mutex<Option<Pause>>>,
+}
+
+/// A place at which the region waits for the test.
+#[derive(Debug)]
+pub struct Pause {
+    reached: mpsc::Sender<()>,
+    go_on: mpsc::Receiver<()>,
+}
+
+impl Pause {
+    /// With what the test waits until it is reached, and lets it go on.
+    pub fn new() -> (Self, mpsc::Receiver<()>, mpsc::Sender<()>) {
+        let ((reached, is_reached), (may, go_on)) = (mpsc::channel(), mpsc::channel());
+        (Self { reached, go_on }, is_reached, may)
+    }
 }
 
 fn folder(to: &RegionName, banner: &str) -> String {
@@ -98,7 +115,8 @@ impl Staged {
     fn new(disk: &MemoryDisk) -> Arc<Self> {
         disk.create_folder("outbox").unwrap();
         disk.sync_folder("").unwrap();
-        Arc::new(Self { disk: disk.folder("outbox"), full: AtomicBool::new(false), asked: Mutex::default() })
+        let (full, pause, asked) = (AtomicBool::new(false), Arc::default(), Mutex::default());
+        Arc::new(Self { disk: disk.folder("outbox"), full, asked, pause })
     }
 
     fn names(&self, folder: &str) -> io::Result<Vec<String>> {
@@ -123,8 +141,8 @@ impl Staging for Staged {
         }
         let name = format!("{folder}/{id}");
         let file = self.disk.open(&format!("{name}.new"), OpenMode::CreateNew)?;
-        let disk = Arc::clone(&self.disk);
-        Ok(Box::new(Sequential { disk, folder, name, file, at: 0, finished: false }))
+        let (disk, pause) = (Arc::clone(&self.disk), Arc::clone(&self.pause));
+        Ok(Box::new(Sequential { pause, disk, folder, name, file, at: 0, finished: false }))
     }
 
     fn settle(&self, to: &RegionName, banner: &str, is_sent: &dyn Fn(&BundleId) -> bool) -> io::Result<()> {
@@ -147,22 +165,23 @@ impl Staging for Staged {
         Ok(Resent { again: Vec::new(), gone: numbers.to_vec() })
     }
 
-    fn drop_bundles(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<usize> {
-        let mut count = 0;
+    fn drop_bundles(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<BTreeSet<BundleId>> {
+        let mut gone = BTreeSet::new();
         for label in self.names(to.as_str())? {
             let folder = format!("{to}/{label}");
             for name in self.names(&folder)?.iter().filter(|name| ids.iter().any(|id| id.as_str() == name.as_str())) {
                 self.disk.remove(&format!("{folder}/{name}"))?;
-                count += 1;
+                gone.extend(BundleId::new(name.as_str()).ok());
             }
             self.disk.sync_folder(&folder)?;
         }
-        Ok(count)
+        Ok(gone)
     }
 }
 
 /// A file that is written from its start.
 struct Sequential {
+    pause: Arc<Mutex<Option<Pause>>>,
     disk: Arc<dyn Disk>,
     folder: String,
     name: String,
@@ -196,6 +215,11 @@ impl Seek for Sequential {
 
 impl StagedFile for Sequential {
     fn finish(mut self: Box<Self>) -> io::Result<Box<dyn WholeFile>> {
+        let pause = self.pause.lock().unwrap().take();
+        if let Some(Pause { reached, go_on }) = pause {
+            reached.send(()).unwrap();
+            go_on.recv().unwrap();
+        }
         self.file.sync_data()?;
         self.disk.sync_folder(&self.folder)?;
         self.finished = true;
@@ -595,6 +619,17 @@ impl Side {
             parameters.extend([(key.as_str(), *tag), (value.as_str(), *text)]);
         }
         let answer = self.ask(&format!("officer@{account}"), Ask::form("iam", &parameters)).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+
+    /// An officer switches a key of the cast off.
+    pub async fn switch_off(&self, account: &str, user: &str, who: &str) {
+        let key = &self.template.cast[who].id;
+        let ask = Ask::form(
+            "iam",
+            &[("Action", "UpdateAccessKey"), ("UserName", user), ("AccessKeyId", key), ("Status", "Inactive")],
+        );
+        let answer = self.ask(&format!("officer@{account}"), ask).await;
         assert_eq!(answer.status, 200, "{answer:?}");
     }
 

@@ -1,7 +1,7 @@
 //! Data that crossed before somebody saw that its label was too low: the report below names the bundles, officers above
 //! find what was in them, and both erase it.
 
-use crate::play::{HIGH, LOW, Play, Side, WORD};
+use crate::play::{HIGH, LOW, Pause, Play, Side, WORD};
 use crate::support::{Ask, S, U};
 use fastness_decide::Chore;
 use http::Method;
@@ -95,10 +95,13 @@ async fn a_spill_below_is_traced_above_contained_and_erased_on_both_sides() {
             assert!(object["state"].as_str().unwrap().starts_with("erased with "), "{object}");
         }
 
-        // Below, the bundle waits still: it goes with the erasure, and the ledger says so.
-        assert_eq!(erase(&play.low, &spill).await["state"], "erased");
+        // Below, the bundle waited still: it went when the object was contained, and the ledger says so. What is not there
+        // any more is not said to have been removed.
         assert_eq!(play.low.waiting(U).len(), 0);
-        let said = play.low.events("vera UNCLASSIFIED", "EraseSpill").await;
+        assert_eq!(erase(&play.low, &spill).await["state"], "erased");
+        let erased = play.low.events("vera UNCLASSIFIED", "EraseSpill").await;
+        assert!(!erased.iter().any(|event| event.to_string().contains("outbox")), "{erased:?}");
+        let said = play.low.events("vera UNCLASSIFIED", "ContainSpill").await;
         let gone = staged.keys().next().unwrap();
         assert!(said.iter().any(|event| event.to_string().contains(gone)), "{said:?}");
         assert_eq!(play.low.get(ANA_LOW, "other").await.text(), "fine");
@@ -121,6 +124,72 @@ async fn a_bundle_of_others_stays_when_a_spill_is_erased() {
     assert_eq!(report(&play.low, &spill).await["crossings"], json!([]));
     assert_eq!(erase(&play.low, &spill).await["state"], "erased");
     assert_eq!((play.low.waiting(U).len(), play.low.waiting(S).len()), (1, 1));
+}
+
+#[tokio::test]
+async fn the_ledger_names_the_bundles_that_were_removed_and_no_others() {
+    let play = Play::begin().await;
+    let mut ids = Vec::new();
+    for round in ["carried", "waiting"] {
+        play.low.put(ANA_LOW, "plan", "what should be SECRET").await;
+        play.low.put(ANA_LOW, round, "fine").await;
+        play.start(ANA_LOW).await;
+        play.low.send_all(U).await;
+        ids.extend(play.low.waiting(U).into_keys());
+        if round == "carried" {
+            play.low.taken(U);
+            play.low.put(ANA_LOW, "copy", "fine").await;
+        }
+    }
+    let copy = Ask::s3(Method::PUT, "/plans/copy").with("x-amz-copy-source", "/plans/plan");
+    assert_eq!(play.low.ask(ANA_LOW, copy).await.status, 200);
+    contain(&play.low, FIRST, &json!({ "bucket": "plans", "key": "plan" })).await;
+    let said = play.low.events("vera UNCLASSIFIED", "ContainSpill").await;
+    let removed: Vec<String> = said.iter().map(ToString::to_string).filter(|text| text.contains("outbox")).collect();
+    assert_eq!(removed.len(), 1, "{said:?}");
+    assert!(removed[0].contains(&ids[1]) && !removed[0].contains(&ids[0]), "{ids:?}: {removed:?}");
+    assert_eq!(play.low.waiting(U).len(), 0);
+}
+
+/// A bundle that is being written when its object is contained.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_being_sent_while_it_is_contained_does_not_wait_to_be_carried() {
+    for act in ["contain", "erase"] {
+        let play = Play::begin().await;
+        play.low.put(ANA_LOW, "plan", "what should be SECRET").await;
+        play.start(ANA_LOW).await;
+        let (pause, is_reached, go_on) = Pause::new();
+        *play.low.staged.pause.lock().unwrap() = Some(pause);
+        let (gate, label) = (play.low.house.gate.clone(), play.low.label(U));
+        let sending = tokio::spawn(async move { gate.send_lifts(label).await });
+        tokio::task::spawn_blocking(move || is_reached.recv().unwrap()).await.unwrap();
+        let containing = async {
+            let spill = contain(&play.low, FIRST, &json!({ "bucket": "plans", "key": "plan" })).await;
+            if act == "erase" {
+                assert_eq!(erase(&play.low, &spill).await["state"], "erased");
+            }
+        };
+        let go_on = async {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            go_on.send(()).unwrap();
+        };
+        tokio::join!(containing, go_on);
+        sending.await.unwrap().unwrap();
+        assert_eq!(play.low.waiting(U).len(), 0, "{act}");
+    }
+}
+
+#[tokio::test]
+async fn a_reviewer_who_was_shown_the_data_is_one_of_its_readers() {
+    let play = crate::release::begin().await;
+    let release = crate::release::ask(&play.high, json!({})).await;
+    crate::release::see(&play.high, crate::release::RITA, &release).await;
+    let spill = contain(&play.high, "officer@alpha SECRET", &json!({ "bucket": "plans", "key": "plan" })).await;
+    let told = report(&play.high, &spill).await;
+    let mut readers: Vec<String> =
+        told["readers"].as_array().unwrap().iter().map(|one| format!("{} {}", one["principal"], one["what"])).collect();
+    readers.sort();
+    assert_eq!(readers, [r#""user/ana" "metadata""#, r#""user/rita" "content""#], "{told}");
 }
 
 #[tokio::test]
@@ -165,7 +234,7 @@ async fn an_arrival_whose_row_has_gone_is_found_in_the_ledger() {
     play.high.clocks.advance_days(32);
     let chore = Chore::of(play.high.label(U), &play.high.house.store.labels()).unwrap();
     let forgotten = play.high.house.store.forget_arrivals(&chore, play.high.clocks.now_ms()).await;
-    assert_eq!(forgotten.unwrap(), 1);
+    assert_eq!(forgotten.unwrap(), 2, "the arrival, and what it brought");
     assert_eq!(play.high.done(ANA_LOW, "ListArrivals", json!({ "from": LOW })).await["arrivals"], json!([]));
     assert_eq!(play.high.own(ANA_LOW, "FindArrival", asked.clone()).await.0, 404);
     let found = play.high.done(FIRST, "FindArrival", asked).await;

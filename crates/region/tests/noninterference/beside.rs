@@ -293,14 +293,12 @@ impl Staging for Shelves {
         Ok(Resent { again: Vec::new(), gone: numbers.to_vec() })
     }
 
-    fn drop_bundles(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<usize> {
-        let (mut all, mut count) = (self.all.lock().unwrap(), 0);
+    fn drop_bundles(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<BTreeSet<BundleId>> {
+        let (mut all, mut gone) = (self.all.lock().unwrap(), BTreeSet::new());
         for (_, shelf) in all.iter_mut().filter(|((region, _), _)| region == to) {
-            let before = shelf.len();
-            shelf.retain(|one| !ids.contains(&one.id));
-            count += before - shelf.len();
+            gone.extend(shelf.extract_if(.., |one| ids.contains(&one.id)).map(|one| one.id));
         }
-        Ok(count)
+        Ok(gone)
     }
 }
 

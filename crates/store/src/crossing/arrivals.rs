@@ -1,6 +1,7 @@
 //! Arrivals: what came in a bundle, and what became of each object in it.
 
 use super::lifts::act_of;
+use super::overtake::{Bringing, Latest};
 use super::{CROSSING_KEPT_MS, quarantine, rows, used};
 use crate::catalog::Turn;
 use crate::fault::no_such_bucket;
@@ -135,6 +136,8 @@ pub type ArrivedMany = Vec<Result<Arrived, Fault>>;
 pub struct ArrivalStep {
     /// What the bundle says of itself.
     pub head: ArrivalHead,
+    /// The number of the bundle: no later one is replaced by it.
+    pub number: u64,
     /// The place of the first object of the batch.
     pub first: u32,
     /// The mapping that lets it in.
@@ -147,12 +150,18 @@ fn mentions(texts: &[(String, Vec<String>)]) -> usize {
     texts.iter().map(|(key, all)| key.len() + all.iter().map(String::len).sum::<usize>()).sum()
 }
 
-/// Findings as they are kept: bounded, and without what terminals would obey.
+/// Findings as they are kept: bounded, the last of too many saying how many more there are, and without what terminals
+/// would obey.
 pub(super) fn kept(findings: Vec<String>) -> Vec<String> {
     let clean = |text: String| {
         text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(FINDING_CHARS_MAX).collect::<String>()
     };
-    findings.into_iter().take(FINDINGS_PER_OBJECT_MAX).map(clean).collect()
+    let (all, mut findings) = (findings.len(), findings);
+    if all > FINDINGS_PER_OBJECT_MAX {
+        findings.truncate(FINDINGS_PER_OBJECT_MAX - 1);
+        findings.push(format!("and {} more", all - findings.len()));
+    }
+    findings.into_iter().map(clean).collect()
 }
 
 impl Arrival {
@@ -212,7 +221,8 @@ impl Store {
     }
 
     /// ReceiveObjects: commits a batch out of a bundle, in one turn and with one entry. Each object becomes a version, is
-    /// contained, or is refused; none replaces another but as a write of that name would.
+    /// contained, or is refused; none replaces another but as a write of that name would, and none one that a later bundle
+    /// of the same region brought.
     ///
     /// # Errors
     /// `InvalidRequest` when the batch is not the next one of its bundle; or a failure, and then nothing of it is there.
@@ -257,15 +267,25 @@ impl Store {
                 return Err(Fault::refused(Code::InvalidRequest, "this part of the bundle is not the next one"));
             }
             let below = store.below(&view)?;
+            let bringing = Bringing { from: &from, number: step.number, bucket: &bucket };
             let (mut rng, mut outcomes, mut sum) = (StdRng::from_seed(moment.seed), Vec::new(), Used::default());
             for mut object in batch {
                 let moment = Moment { seed: rng.random(), ..moment };
                 let (key, findings) = (object.key.clone(), object.take_findings());
                 let size = object.content.size;
+                if matches!(object.verdict, Arriving::Passes)
+                    && let Err(fault) = bringing.check(turn, &key)
+                {
+                    let Fault::Refused { code, message, .. } = fault else { return Err(fault) };
+                    object.verdict = Arriving::Refused(code, message);
+                }
                 let outcome = match take_in(turn, &below, &bucket, object, &moment) {
                     Err(Fault::Failed(text)) => return Err(Fault::Failed(text)),
                     outcome => outcome,
                 };
+                if let Ok(Arrived::Version(_)) = &outcome {
+                    bringing.note(turn, &key, moment.now_ms)?;
+                }
                 sum = Used { bytes: sum.bytes + size, objects: sum.objects + 1 };
                 arrival.count(&key, findings, &outcome);
                 outcomes.push(outcome);
@@ -335,7 +355,8 @@ impl Store {
         Ok((all, more))
     }
 
-    /// Forgets arrivals of a label that ended without trouble long ago; how many. No bundle so old is taken again.
+    /// Forgets arrivals of a label that ended without trouble long ago, and which bundles brought what then; how many rows.
+    /// No bundle so old is taken again.
     ///
     /// # Errors
     /// A failure.
@@ -350,11 +371,17 @@ impl Store {
             any = old(&arrival);
             !any
         })?;
+        let old_name = move |latest: &Latest| latest.is_old(now_ms);
+        rows::each(&*partition.read()?, (rows::OVERTAKES, ""), |_, latest: Latest| {
+            any |= old_name(&latest);
+            !any
+        })?;
         if !any {
             return Ok(0);
         }
         let work = move |turn: &mut Turn<'_>| {
-            let gone = rows::keys_in(turn, "arrival/", FORGOTTEN_MAX, |_, arrival: &Arrival| old(arrival))?;
+            let mut gone = rows::keys_in(turn, "arrival/", FORGOTTEN_MAX, |_, arrival: &Arrival| old(arrival))?;
+            gone.extend(rows::keys_in(turn, rows::OVERTAKES, FORGOTTEN_MAX, |_, latest: &Latest| old_name(latest))?);
             for row in &gone {
                 rows::remove(turn, row)?;
             }

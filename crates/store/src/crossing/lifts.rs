@@ -3,6 +3,7 @@
 use super::releases::Release;
 use super::{CROSSING_KEPT_MS, rows, used};
 use crate::catalog::Turn;
+use crate::partition::Partition;
 use crate::{Actor, Fault, Record, Store};
 use fastness_decide::crossing::Used;
 use fastness_decide::{Chore, Permit};
@@ -127,6 +128,9 @@ pub struct SentBundle {
     pub day: u32,
     /// The bytes of the objects in it.
     pub bytes: u64,
+    /// What [`Store::directory_epoch`] was before the leave of everybody was looked at: a change of the directory since, that
+    /// was acknowledged, is none that comes too late.
+    pub directory_epoch: u64,
 }
 
 /// One step of a lift.
@@ -160,6 +164,15 @@ pub(super) fn act_of(permit: &Permit) -> Result<(&CrossingAct, AccountNumber), F
     }
 }
 
+/// That no user, key, tag or mapping changed since somebody's leave was looked at.
+pub(super) fn same_directory(floor: &Partition, sent: &SentBundle) -> Result<(), Fault> {
+    if floor.directory_epoch() == sent.directory_epoch {
+        return Ok(());
+    }
+    let message = "users, keys or mappings changed while it was being sent: it is looked at anew";
+    Err(Fault::refused(Code::SlowDown, message))
+}
+
 /// The lift of a turn.
 fn find(turn: &Turn<'_>, account: AccountNumber, id: &LiftId) -> Result<Lift, Fault> {
     let found: Option<Lift> = rows::read_in(turn, &rows::lift(id))?;
@@ -167,7 +180,9 @@ fn find(turn: &Turn<'_>, account: AccountNumber, id: &LiftId) -> Result<Lift, Fa
 }
 
 fn write(turn: &Turn<'_>, lift: &Lift) -> Result<(), Fault> {
-    rows::write(turn, &rows::lift(&lift.id), lift)
+    let row = rows::lift(&lift.id);
+    rows::note_due(turn, &row, lift.state.is_due())?;
+    rows::write(turn, &row, lift)
 }
 
 /// Makes room for one more: what ended long ago goes, and of what ended lately the oldest if there is too much.
@@ -294,12 +309,8 @@ impl Store {
     /// # Errors
     /// A failure.
     pub fn due_lifts(&self, chore: &Chore) -> Result<Vec<Lift>, Fault> {
-        let mut due = Vec::new();
         let reading = self.partition(chore.view().session())?.read()?;
-        rows::each(&reading, (rows::LIFTS, ""), |_, lift: Lift| {
-            due.extend(lift.state.is_due().then_some(lift));
-            true
-        })?;
+        let mut due: Vec<Lift> = rows::due(&reading, rows::LIFTS)?;
         due.sort_by(|one: &Lift, other| (one.started_ms, &one.id).cmp(&(other.started_ms, &other.id)));
         Ok(due)
     }
@@ -357,10 +368,11 @@ impl Store {
     }
 
     /// Commits one step of a lift: WalkLift when nothing goes, SendObjects with what is in the staged bundle. The step is
-    /// refused when the lift does not stand where it began, so that nothing goes twice.
+    /// refused when the lift does not stand where it began, so that nothing goes twice, or, of a bundle, when the directory
+    /// changed since the leave of whoever ordered it was looked at.
     ///
     /// # Errors
-    /// `InvalidRequest` when the lift was stopped or stands elsewhere, `NoSuchEntity`, or a failure: then it may be
+    /// `InvalidRequest` when the lift was stopped or stands elsewhere, `NoSuchEntity`, `SlowDown`, or a failure: then it may be
     /// committed all the same.
     pub async fn advance_lift(
         &self,
@@ -378,10 +390,14 @@ impl Store {
             }
             _ => return Err(Fault::mismatch()),
         };
+        let floor = self.floor()?;
         let work = move |turn: &mut Turn<'_>| {
             let mut lift = find(turn, account, &id)?;
             if !lift.state.is_due() || lift.cursor != step.from {
                 return Err(Fault::refused(Code::InvalidRequest, "the lift was stopped, or stands elsewhere"));
+            }
+            if let Some(sent) = &step.sent {
+                same_directory(&floor, sent)?;
             }
             (lift.cursor, lift.passing) = (step.to, step.passing);
             lift.found += step.found;

@@ -6,6 +6,7 @@
 
 mod arrivals;
 mod lifts;
+mod overtake;
 mod quarantine;
 mod received;
 mod releases;
@@ -17,9 +18,9 @@ pub use arrivals::{
     Arrival, ArrivalHead, ArrivalState, ArrivalStep, Arrived, ArrivedMany, Arriving, ArrivingObject, FINDINGS_LEN_MAX,
 };
 pub use lifts::{LIFTS_KEPT_MAX, LIFTS_RUNNING_MAX, Lift, LiftState, LiftStep, NewLift, SentBundle};
-pub use received::{NumberSeen, RANGES_MAX, ReceivedNumbers};
+pub use received::{ClosedGap, NumberSeen, RANGES_MAX, ReceivedNumbers};
 pub use releases::{
-    NewRelease, PinnedVersion, RELEASE_APPROVALS, RELEASES_KEPT_MAX, RELEASES_OPEN_MAX, Releasable, Release,
+    Leaving, NewRelease, PinnedVersion, RELEASE_APPROVALS, RELEASES_KEPT_MAX, RELEASES_OPEN_MAX, Releasable, Release,
     ReleaseState, ReleaseStep, ReleaseVote,
 };
 pub use walk::{Liftable, Sendable, WALK_BYTES_MAX, WALK_NAMES_MAX, WALK_OBJECTS_MAX, Walked};

@@ -1,7 +1,7 @@
 //! Releases: what somebody asked to send down, who saw it, and who decided. A release lies at its requester's label, with
 //! every vote on it, and only sessions of that very label decide.
 
-use super::lifts::act_of;
+use super::lifts::{self, act_of};
 use super::{CROSSING_KEPT_MS, SentBundle, arrivals, rows, used};
 use crate::buckets::find_own;
 use crate::catalog::Turn;
@@ -12,7 +12,6 @@ use crate::{Actor, Fault, Record, Store, view};
 use aws_lc_rs::digest::{SHA256, digest};
 use fastness_decide::crossing::Used;
 use fastness_decide::{Bucket, Chore, Permit};
-use fastness_label::Label;
 use fastness_operation::{
     AccessKeyId, AccountNumber, Attributes, BucketName, BundleId, CROSSING_OBJECT_LEN_MAX, Code, CrossingAct,
     MappingName, Moment, ObjectKey, Purpose, RegionName, ReleaseId, VersionId, Words,
@@ -21,6 +20,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+
+mod find;
 
 /// Releases of an account that wait for a decision or the carrier, at one label.
 pub const RELEASES_OPEN_MAX: usize = 1_000;
@@ -93,11 +94,22 @@ pub struct PinnedVersion {
     pub sha256: [u8; 32],
 }
 
+/// What leaves: the version as the filters wrote it anew, and no other bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leaving {
+    /// Bytes.
+    pub size: u64,
+    /// Their SHA-256.
+    pub sha256: [u8; 32],
+}
+
 /// A reviewer's decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleaseVote {
     /// Who.
     pub by: Actor,
+    /// With which key: an approval counts as long as that opens a session of a reviewer here.
+    pub key: AccessKeyId,
     /// When, milliseconds since 1970.
     pub at_ms: i64,
     /// Of what: [`Release::digest`].
@@ -127,6 +139,8 @@ pub struct Release {
     pub source: PinnedVersion,
     /// Whether it is a list of missing bundles: then the region below takes it, and no bucket.
     pub gaps: bool,
+    /// What leaves of it.
+    pub leaves: Leaving,
     /// The region that sends.
     pub origin: RegionName,
     /// The banner of the label at which it lies.
@@ -169,11 +183,12 @@ impl Release {
     /// # Errors
     /// A failure.
     pub fn digest(&self) -> Result<String, Fault> {
-        let from = (&self.origin, &self.label, &self.source);
+        let asked = (self.account, &self.by, &self.key);
+        let from = (&self.origin, &self.label, &self.source, &self.leaves);
         let to = (&self.to, &self.mapping, self.to_account, &self.to_bucket, self.gaps);
         let object = (&self.new_key, &self.new_label, &self.attributes);
         let times = (self.requested_ms, self.expires_ms);
-        let bound = ("fastness release 1", &self.id, from, to, object, &self.purpose, &self.findings, times);
+        let bound = ("fastness release 1", &self.id, asked, from, to, object, &self.purpose, &self.findings, times);
         let bytes = postcard::to_stdvec(&bound).map_err(|error| Fault::failed("a release's digest", error))?;
         Ok(hex::encode(digest(&SHA256, &bytes).as_ref()))
     }
@@ -229,6 +244,8 @@ pub struct NewRelease {
     pub key: AccessKeyId,
     /// The version, as it was read.
     pub source: PinnedVersion,
+    /// The same, as the filters wrote it.
+    pub leaves: Leaving,
     /// The region.
     pub origin: RegionName,
     /// The banner of the session's label.
@@ -274,7 +291,9 @@ fn find(turn: &Turn<'_>, account: AccountNumber, id: &ReleaseId) -> Result<Relea
 }
 
 fn write(turn: &Turn<'_>, release: &Release) -> Result<(), Fault> {
-    rows::write(turn, &rows::release(&release.id), release)
+    let row = rows::release(&release.id);
+    rows::note_due(turn, &row, release.state == ReleaseState::Approved)?;
+    rows::write(turn, &row, release)
 }
 
 fn not_by_requester(release: &Release, by: &Actor) -> Result<(), Fault> {
@@ -322,7 +341,8 @@ fn make_room(turn: &Turn<'_>, account: AccountNumber, now_ms: i64) -> Result<(),
 /// Whether something can be decided of a release; one whose time is over ends with that.
 fn open_or_ended(turn: &Turn<'_>, release: &mut Release, now_ms: i64) -> Result<bool, Fault> {
     if !release.state.is_open() {
-        let message = format!("the release is {}: there is nothing to decide any more", release.state.name());
+        let why = release.why.as_deref().map(|why| format!(", {why}")).unwrap_or_default();
+        let message = format!("the release is {}{why}: there is nothing to decide any more", release.state.name());
         return Err(Fault::refused(Code::InvalidRequest, message));
     }
     if release.state_at(now_ms) == ReleaseState::Expired {
@@ -346,7 +366,7 @@ fn stands_or_ended(turn: &Turn<'_>, release: &mut Release, now_ms: i64) -> Resul
 /// A reviewer's approval in the turn.
 fn approve(
     turn: &Turn<'_>,
-    (mut release, by): (Release, Actor),
+    (mut release, (by, key)): (Release, (Actor, AccessKeyId)),
     (digest, reason): (String, Words),
     now_ms: i64,
 ) -> Result<ReleaseStep, Fault> {
@@ -370,7 +390,7 @@ fn approve(
     if !stands_or_ended(turn, &mut release, now_ms)? {
         return Ok(ReleaseStep::Ended(release));
     }
-    release.approvals.push(ReleaseVote { by, at_ms: now_ms, digest, reason });
+    release.approvals.push(ReleaseVote { by, key, at_ms: now_ms, digest, reason });
     if release.is_approved()? {
         release.state = ReleaseState::Approved;
     }
@@ -434,6 +454,7 @@ impl Store {
             ended_ms: None,
             source: new.source,
             gaps: wanted.gaps,
+            leaves: new.leaves,
             origin: new.origin,
             label: new.label,
             mapping: new.mapping,
@@ -464,17 +485,19 @@ impl Store {
         self.own(permit)?.turn(work, record).await
     }
 
-    /// ReviewRelease: what a reviewer has to see, and that they saw it.
+    /// ReviewRelease: notes that a reviewer saw everything, unless `shown` says why they did not. A release whose object is
+    /// not what it was ends with that.
     ///
     /// # Errors
-    /// `NoSuchEntity`, `AccessDenied` for who asked for it, `LimitExceeded`, or a failure.
+    /// `NoSuchEntity`, `AccessDenied` for who asked for it, `LimitExceeded`, what `shown` says, or a failure.
     pub async fn review_release(
         &self,
         permit: &Permit,
         by: Actor,
+        shown: Result<(), Fault>,
         moment: Moment,
-        record: Record<Release>,
-    ) -> Result<Release, Fault> {
+        record: Record<ReleaseStep>,
+    ) -> Result<ReleaseStep, Fault> {
         let (CrossingAct::ReviewRelease { release: id }, account) = act_of(permit)? else {
             return Err(Fault::mismatch());
         };
@@ -482,7 +505,14 @@ impl Store {
         let work = move |turn: &mut Turn<'_>| {
             let mut release = find(turn, account, &id)?;
             not_by_requester(&release, &by)?;
-            if release.state_at(moment.now_ms).is_open() && !release.seen.iter().any(|one| one.id == by.id) {
+            if !release.state_at(moment.now_ms).is_open() {
+                return Ok(ReleaseStep::Taken(release));
+            }
+            if !stands_or_ended(turn, &mut release, moment.now_ms)? {
+                return Ok(ReleaseStep::Ended(release));
+            }
+            shown?;
+            if !release.seen.iter().any(|one| one.id == by.id) {
                 if release.seen.len() >= SEEN_MAX {
                     let message = format!("{SEEN_MAX} reviewers have looked at it already");
                     return Err(Fault::refused(Code::LimitExceeded, message));
@@ -490,7 +520,7 @@ impl Store {
                 release.seen.push(by);
                 write(turn, &release)?;
             }
-            Ok(release)
+            Ok(ReleaseStep::Taken(release))
         };
         self.own(permit)?.turn(work, record).await
     }
@@ -503,7 +533,7 @@ impl Store {
     pub async fn approve_release(
         &self,
         permit: &Permit,
-        by: Actor,
+        by: (Actor, AccessKeyId),
         moment: Moment,
         record: Record<ReleaseStep>,
     ) -> Result<ReleaseStep, Fault> {
@@ -522,7 +552,7 @@ impl Store {
     pub async fn refuse_release(
         &self,
         permit: &Permit,
-        by: Actor,
+        by: (Actor, AccessKeyId),
         moment: Moment,
         record: Record<ReleaseStep>,
     ) -> Result<ReleaseStep, Fault> {
@@ -531,82 +561,25 @@ impl Store {
         };
         let (id, reason) = (id.clone(), reason.clone());
         let work = move |turn: &mut Turn<'_>| {
-            let mut release = find(turn, account, &id)?;
+            let (mut release, (by, key)) = (find(turn, account, &id)?, by);
             not_by_requester(&release, &by)?;
             if !open_or_ended(turn, &mut release, moment.now_ms)? {
                 return Ok(ReleaseStep::Ended(release));
             }
             let digest = release.digest()?;
             release.end(ReleaseState::Refused, "a reviewer refused it", moment.now_ms);
-            release.refused = Some(ReleaseVote { by, at_ms: moment.now_ms, digest, reason });
+            release.refused = Some(ReleaseVote { by, key, at_ms: moment.now_ms, digest, reason });
             write(turn, &release)?;
             Ok(ReleaseStep::Taken(release))
         };
         self.own(permit)?.turn(work, record).await
     }
 
-    /// DescribeRelease: one of the account in view, with its label.
-    ///
-    /// # Errors
-    /// `NoSuchEntity`, or a failure.
-    pub fn release(&self, permit: &Permit) -> Result<(Label, Release), Fault> {
-        let (CrossingAct::DescribeRelease { release: id }, account) = act_of(permit)? else {
-            return Err(Fault::mismatch());
-        };
-        for slice in self.snapshot(permit.view())?.slices {
-            let found: Option<Release> = rows::read(&slice.reading, &rows::release(id))?;
-            if let Some(found) = found.filter(|release| release.account == account) {
-                return Ok((slice.partition.label, found));
-            }
-        }
-        Err(Fault::refused(Code::NoSuchEntity, "no such release of your account is in view"))
-    }
-
-    /// ListReleases: those of the account in view, by id, each with its label, and whether there are more.
-    ///
-    /// # Errors
-    /// A failure.
-    pub fn releases(&self, permit: &Permit) -> Result<(Vec<(Label, Release)>, bool), Fault> {
-        let (CrossingAct::ListReleases { after, limit }, account) = act_of(permit)? else {
-            return Err(Fault::mismatch());
-        };
-        let (mut all, most) = (Vec::new(), usize::from(*limit));
-        let after = after.as_ref().map(rows::release).unwrap_or_default();
-        for slice in self.snapshot(permit.view())?.slices {
-            let mut found = 0;
-            rows::each(&slice.reading, (rows::RELEASES, &after), |_, release: Release| {
-                if release.account == account {
-                    found += 1;
-                    all.push((slice.partition.label, release));
-                }
-                found <= most
-            })?;
-        }
-        all.sort_by(|(_, one), (_, other)| one.id.cmp(&other.id));
-        let more = all.len() > most;
-        all.truncate(most);
-        Ok((all, more))
-    }
-
-    /// The releases of a label that two reviewers approved and that have not left, oldest first.
-    ///
-    /// # Errors
-    /// A failure.
-    pub fn due_releases(&self, chore: &Chore) -> Result<Vec<Release>, Fault> {
-        let mut due = Vec::new();
-        let reading = self.partition(chore.view().session())?.read()?;
-        rows::each(&reading, (rows::RELEASES, ""), |_, release: Release| {
-            due.extend((release.state == ReleaseState::Approved).then_some(release));
-            true
-        })?;
-        due.sort_by(|one: &Release, other| (one.requested_ms, &one.id).cmp(&(other.requested_ms, &other.id)));
-        Ok(due)
-    }
-
     /// Commits that a release is in a staged bundle (SendObjects): here it is looked at for the last time.
     ///
     /// # Errors
-    /// `InvalidRequest` when it was refused meanwhile, `NoSuchEntity`, or a failure: then it may be committed all the same.
+    /// `InvalidRequest` when it was refused meanwhile, `NoSuchEntity`, `SlowDown` when the directory changed, or a failure:
+    /// then it may be committed all the same.
     pub async fn send_release(
         &self,
         permit: &Permit,
@@ -620,12 +593,13 @@ impl Store {
         let id = ReleaseId::new(crossing.as_str()).map_err(|_| Fault::mismatch())?;
         let [(key, version)] = objects.as_slice() else { return Err(Fault::mismatch()) };
         let named = (to.clone(), bucket.clone(), key.clone(), version.as_str().to_owned());
-        let bundle = bundle.clone();
+        let (bundle, floor) = (bundle.clone(), self.floor()?);
         let work = move |turn: &mut Turn<'_>| {
             let mut release = find(turn, account, &id)?;
             let Release { to, source: PinnedVersion { bucket, key, version, .. }, .. } = &release;
             let is_same = named == (to.clone(), bucket.clone(), key.clone(), version.clone());
-            if !is_same || bundle != id.bundle() || sent.mapping != release.mapping {
+            if !is_same || bundle != id.bundle() || sent.mapping != release.mapping || sent.bytes != release.leaves.size
+            {
                 return Err(Fault::mismatch());
             }
             if !open_or_ended(turn, &mut release, moment.now_ms)? {
@@ -637,6 +611,7 @@ impl Store {
             if !stands_or_ended(turn, &mut release, moment.now_ms)? {
                 return Ok(ReleaseStep::Ended(release));
             }
+            lifts::same_directory(&floor, &sent)?;
             used::add(turn, (account, &sent.mapping, sent.day), Used { bytes: sent.bytes, objects: 1 })?;
             (release.state, release.ended_ms) = (ReleaseState::Released, Some(moment.now_ms));
             release.bundle = Some(bundle);
@@ -671,3 +646,6 @@ impl Store {
         self.partition(chore.view().session())?.turn(work, record).await
     }
 }
+
+#[cfg(test)]
+mod tests;

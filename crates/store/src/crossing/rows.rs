@@ -33,6 +33,8 @@ pub(super) fn arrival(from: &RegionName, bundle: &BundleId) -> String {
     format!("arrival/{from}/{bundle}")
 }
 
+pub(super) const OVERTAKES: &str = "overtakes/";
+
 pub(super) fn received(from: &RegionName) -> String {
     format!("in/{from}")
 }
@@ -93,6 +95,28 @@ pub(super) fn remove(turn: &Turn<'_>, row: &str) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Before the key of a row of which something has to be done: whoever looks for those reads no others.
+const DUE: &str = "due/";
+
+/// Notes whether something has to be done about the row of a lift or a release.
+pub(super) fn note_due(turn: &Turn<'_>, row: &str, is_due: bool) -> Result<(), Fault> {
+    let due = format!("{DUE}{row}");
+    if is_due { write(turn, &due, &()) } else { remove(turn, &due) }
+}
+
+/// The rows whose keys begin with a prefix, of which something has to be done.
+pub(super) fn due<T: DeserializeOwned + Serialize>(reading: &Reading, prefix: &str) -> Result<Vec<T>, Fault> {
+    let (mut keys, mut found) = (Vec::new(), Vec::new());
+    each(reading, (&format!("{DUE}{prefix}"), ""), |key, (): ()| {
+        keys.extend(key.strip_prefix(DUE).map(str::to_owned));
+        true
+    })?;
+    for key in keys {
+        found.extend(read(reading, &key)?);
+    }
+    Ok(found)
+}
+
 /// The keys of the rows in a turn that begin with a prefix and of which `goes` says so.
 pub(super) fn keys_in<T: DeserializeOwned + Serialize>(
     turn: &Turn<'_>,
@@ -123,6 +147,8 @@ pub(crate) fn check_row(key: &[u8], value: &[u8]) -> Result<(), Fault> {
         Some("arrival") => decode::<Arrival>(value).map(drop),
         Some("in") => decode::<ReceivedNumbers>(value).map(drop),
         Some("number") => decode::<NumberSeen>(value).map(drop),
+        Some("due") => decode::<()>(value),
+        Some("overtakes") => decode::<super::overtake::Latest>(value).map(drop),
         Some("used") => decode::<UsedRecord>(value).map(drop),
         _ => Err(Fault::Failed("it is of no kind that this program knows".to_owned())),
     }
