@@ -313,6 +313,28 @@ fn nothing_that_comes_over_the_line_stops_the_receiver() {
 }
 
 #[test]
+fn what_is_refused_is_reported_by_kind_and_number_and_a_flood_is_not() {
+    let place = Place::new();
+    let (_receiver, to) = receiver(&place, &["--reports", place.path("inbox").to_str().unwrap()]);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.send_to(&[1, 2], to).unwrap();
+    wait("the first report", || !place.inbox().is_empty());
+    for _ in 0..50 {
+        (0..20).for_each(|_| assert_eq!(socket.send_to(&[1, 2], to).unwrap(), 2));
+        socket.send_to(&[7; 1_000], to).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    wait("the count", || place.count("short") == 1_001 && place.count("foreign") == 50);
+    let reports = place.inbox();
+    let of = |kind: &str| reports.iter().filter(|name| name.contains(kind)).count();
+    assert_eq!((of("diode: 1 short since 20"), of(" foreign since 20"), reports.len()), (1, 1, 2), "{reports:?}");
+    // They are in nobody's way.
+    let sent = place.put(1, 1_000);
+    send(&place, to, &[]);
+    assert!(place.wait_for(1) == sent);
+}
+
+#[test]
 fn repeated_and_reordered_frames_do_no_harm() {
     let place = Place::new();
     let (_receiver, to) = receiver(&place, &[]);
