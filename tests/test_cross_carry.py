@@ -1,8 +1,10 @@
 """What carries bundles: `fastness cross export` and `import` on folders alone; and what `up` hands out and keeps running."""
 
 import hashlib
+import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -176,8 +178,11 @@ def wait(condition, seconds=60):
         time.sleep(0.1)
 
 
-@pytest.mark.skipif(not (binary().parent / "fastness-diode-send").exists() or not (binary().parent / "fastness-diode-receive").exists(),
-                    reason="the diodes' programs are not built beside `fastness`")
+HAS_DIODES = all((binary().parent / f"fastness-diode-{end}").exists() for end in ("send", "receive"))
+needs_diodes = pytest.mark.skipif(not HAS_DIODES, reason="the diodes' programs are not built beside `fastness`")
+
+
+@needs_diodes
 def test_diodes_carry_upward_are_started_again_and_end_with_up(new_cloud):
     cloud = new_cloud().start()
     wait(lambda: len(diodes(cloud)) == 6)
@@ -197,3 +202,24 @@ def test_diodes_carry_upward_are_started_again_and_end_with_up(new_cloud):
     # Killed, `up` takes them with it: the system does it.
     os.kill(cloud.process.pid, signal.SIGKILL)
     wait(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() and b"diode" in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in last))
+
+
+@needs_diodes
+def test_what_a_diode_refuses_is_in_the_ledger_above(new_cloud):
+    cloud = new_cloud().start()
+    wait(lambda: len(diodes(cloud)) == 6)
+    (receiver,) = [one.split(b" ") for one in diodes(cloud) if b"fastness-diode-receive" in one and f"{LOW}--{HIGH}".encode() in one]
+    host, port = receiver[receiver.index(b"--listen") + 1].decode().split(":")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
+        line.sendto(b"??", (host, int(port)))
+
+    def said():
+        found = cloud.fastness("audit", "search", "--event", "ReceiveObjects", "--profile", "secret-auditor", "--json").stdout
+        return [text for text in map(json.dumps, json.loads(found)) if "diode: 1 short since 20" in text]
+
+    wait(said)
+    (entry,) = said()
+    assert f"inbox/{LOW}" in entry and '"errorCode"' in entry, entry
+    inbox = cloud.data / "regions" / HIGH / "inbox" / "crossing" / LOW
+    wait(lambda: not any(name.startswith("diode") for name in names(inbox)))
+    assert cloud.stop() == 0

@@ -57,10 +57,16 @@ impl Counts {
         *self.unused.entry(reason).or_default() += 1;
     }
 
+    /// The counts by reason, without what is there already.
+    pub(crate) fn unusual(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let unused = self.unused.iter().filter(|(reason, _)| **reason != Unused::Already);
+        let unused = unused.map(|(reason, count)| (reason.name(), *count));
+        self.refused.iter().map(|(reason, count)| (reason.name(), *count)).chain(unused)
+    }
+
     /// The counts by reason, if they changed since the last report. What is there already is no news.
     pub(crate) fn news(&mut self) -> Option<Value> {
-        let unusual = self.unused.iter().filter(|(reason, _)| **reason != Unused::Already).map(|(_, count)| count);
-        let total = self.refused.values().chain(unusual).sum();
+        let total = self.unusual().map(|(_, count)| count).sum();
         if total == self.reported {
             return None;
         }

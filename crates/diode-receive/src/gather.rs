@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use fastness_diode::{
     BlockTag, Body, BundleDigest, BundleNumber, Frame, Geometry, Numbers, Refused, RunId, Seal, Seen, Symbol,
 };
+use time::OffsetDateTime;
 
 use crate::ReceiveError;
 use crate::block::{OpenBlock, Spare, Taken};
@@ -20,6 +21,7 @@ use crate::events::Events;
 use crate::journal::Journal;
 use crate::keeper::{Content, Job, Keep};
 use crate::options::Settings;
+use crate::report::Reports;
 
 /// The most bundles that are under way at once.
 const TRANSFERS_MAX: usize = 16_384;
@@ -95,6 +97,8 @@ pub(crate) struct Gatherer<'a> {
     /// What was missing the last time, and what was told of it.
     missing: Numbers,
     told_missing: Numbers,
+    /// What a region was told of what could not be used, if it wants to know.
+    reports: Option<Reports>,
 }
 
 impl<'a> Gatherer<'a> {
@@ -129,6 +133,7 @@ impl<'a> Gatherer<'a> {
             journal_changed: true,
             missing: Numbers::default(),
             told_missing: Numbers::default(),
+            reports: settings.reports.as_ref().map(|_| Reports::new(OffsetDateTime::now_utc())),
         }
     }
 
@@ -447,7 +452,7 @@ impl<'a> Gatherer<'a> {
         if now >= self.tell_at {
             self.tell_at = now + TELL;
             self.give_up_quiet(now)?;
-            self.tell();
+            self.tell()?;
         }
         self.write_down()
     }
@@ -485,7 +490,7 @@ impl<'a> Gatherer<'a> {
     }
 
     /// Tells what changed.
-    fn tell(&mut self) {
+    fn tell(&mut self) -> Result<(), ReceiveError> {
         if let Some(counts) = self.counts.news() {
             self.events.put("unused", &[("counts", counts)]);
         }
@@ -499,5 +504,11 @@ impl<'a> Gatherer<'a> {
         }
         self.journal_changed |= missing != self.missing;
         self.missing = missing;
+        let Some(reports) = &mut self.reports else { return Ok(()) };
+        let due = reports.due(self.counts.unusual(), OffsetDateTime::now_utc());
+        if due.is_empty() {
+            return Ok(());
+        }
+        self.keeper.send(Job::Report(due)).map_err(|_| ReceiveError::Thread("keeper"))
     }
 }

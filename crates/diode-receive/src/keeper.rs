@@ -35,6 +35,8 @@ pub(crate) enum Job {
     Flush(Arc<File>),
     /// The journal changed.
     Journal(Journal),
+    /// Files to be made whose names say what could not be used.
+    Report(Vec<String>),
 }
 
 /// A bundle that is whole and right.
@@ -63,6 +65,8 @@ pub(crate) struct Keeper<'a> {
     events: &'a Events,
     waiting: VecDeque<Keep>,
     journal: Option<Journal>,
+    /// Reports that are not made yet.
+    reports: Vec<String>,
     /// What is in the inbox, as far as it is known: others take from it.
     files: usize,
     bytes: u64,
@@ -78,6 +82,7 @@ impl<'a> Keeper<'a> {
             events,
             waiting: VecDeque::new(),
             journal: None,
+            reports: Vec::new(),
             files: 0,
             bytes: 0,
             looked_at: None,
@@ -103,6 +108,7 @@ impl<'a> Keeper<'a> {
                     break;
                 }
             }
+            self.report();
             if let Some(journal) = self.journal.take()
                 && let Err(error) = journal.save()
             {
@@ -116,6 +122,8 @@ impl<'a> Keeper<'a> {
         match job {
             Job::Keep(keep) => self.waiting.push_back(keep),
             Job::Journal(journal) => self.journal = Some(journal),
+            // One an hour of each kind, so that they stay few.
+            Job::Report(reports) => self.reports.extend(reports),
             // What fails here fails again where it matters.
             Job::Flush(file) => {
                 if self.settings.sync {
@@ -127,6 +135,20 @@ impl<'a> Keeper<'a> {
                     self.trouble("what was given up cannot be removed", &error);
                 }
             }
+        }
+    }
+
+    /// Makes the reports; those that cannot be made now are made later.
+    fn report(&mut self) {
+        let Some(folder) = &self.settings.reports else { return };
+        while let Some(name) = self.reports.last() {
+            match File::create_new(folder.join(name)) {
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                    self.trouble("a report cannot be made", &error);
+                    return;
+                }
+                _ => self.reports.pop(),
+            };
         }
     }
 

@@ -20,6 +20,7 @@ mod journal;
 mod keeper;
 mod listen;
 mod options;
+mod report;
 
 use std::ffi::OsString;
 use std::fs::File;

@@ -42,6 +42,8 @@ pub struct Settings {
     pub sync: bool,
     /// Where events go, if not to the standard error.
     pub events: Option<PathBuf>,
+    /// Where reports for a ledger go, if somebody wants them.
+    pub reports: Option<PathBuf>,
 }
 
 /// Receives bundles over a line that carries one way.
@@ -100,6 +102,10 @@ struct Arguments {
     /// File that events are appended to, one JSON object a line; without it, the standard error
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
+    /// Folder for reports of what could not be used, one an hour of each kind: an empty file, whose name says how much. A
+    /// region takes them into its ledger from its inbox
+    #[arg(long, value_name = "DIR")]
+    reports: Option<PathBuf>,
 }
 
 const MEGABYTE: u64 = 1_000_000;
@@ -125,6 +131,7 @@ impl Arguments {
             patience: Duration::from_secs(self.patience),
             sync: !self.no_sync,
             events: self.events,
+            reports: self.reports,
         };
         Ok((settings, key))
     }

@@ -124,6 +124,134 @@ fn a_running_sender_takes_gap_lists_from_a_file() {
 }
 
 #[test]
+fn what_was_sent_before_a_kill_leaves_the_outbox_at_the_next_start() {
+    let place = Place::new();
+    let (_receiver, to) = receiver(&place, &[]);
+    for (after, gone) in [("keep", false), ("move", true), ("delete", true)] {
+        // As a sender leaves it that is killed between its state and the file.
+        std::fs::write(place.path("state.json"), r#"{"version":1,"sent":"1"}"#).unwrap();
+        place.put(1, 1_000);
+        let sent = place.path("sent");
+        send(&place, to, &["--after", after, "--sent", sent.to_str().unwrap()]);
+        assert_eq!(is_gone(&place.path("outbox/0000000001.bundle")), gone, "{after}");
+        assert_eq!(!is_gone(&sent.join("0000000001.bundle")), after == "move");
+        let _moved = std::fs::remove_file(sent.join("0000000001.bundle"));
+    }
+    assert!(place.inbox().is_empty() && place.events("send.log", "sent").is_empty());
+}
+
+#[test]
+fn what_was_asked_for_again_comes_although_the_sender_was_killed_in_between() {
+    for after in ["keep", "move", "delete"] {
+        let place = Place::new();
+        let (list, sent) = (place.path("resend"), place.path("sent"));
+        let content = place.put(1, 1_000_000);
+        let arguments = ["--after", after, "--sent", sent.to_str().unwrap(), "--resend-file", list.to_str().unwrap()];
+        let nowhere = Line::new("127.0.0.1:9".parse().unwrap(), |_, _| Fate::Lose);
+        send(&place, nowhere.from, &arguments);
+        std::fs::write(&list, "1\n").unwrap();
+        if after == "delete" {
+            // As a region does it: the list comes first.
+            place.put(1, 1_000_000);
+        }
+        // At this rate it takes longer than anybody waits for it.
+        let slow = [&arguments[..], &["--rate", "0.1"]].concat();
+        let sender = common::Process(sender_command(&place, nowhere.from, &slow).spawn().unwrap());
+        wait("the request", || !place.events("send.log", "resend").is_empty());
+        assert!(is_gone(&list) && is_gone(&place.path("resend.taken")));
+        drop(sender);
+        let (_receiver, to) = receiver(&place, &[]);
+        send(&place, to, &arguments);
+        assert!(place.wait_for(1) == content, "{after}");
+    }
+}
+
+#[test]
+fn two_thousand_bundles_pass_through_few_descriptors() {
+    let place = Place::new();
+    let (_receiver, to) = receiver(&place, &["--no-sync"]);
+    // The shortest bundle of a region, and some that are too long to be held in memory.
+    let size = |number: u64| if number.is_multiple_of(10) { 140_000 } else { 75_792 };
+    (1..=2_000).for_each(|number| drop(place.put(number, size(number))));
+    let command = sender_command(&place, to, &["--once", "--rate", "50"]);
+    let status = common::with_descriptors(&command, 48, 64).status().unwrap();
+    assert!(status.success(), "the sender failed");
+    assert_eq!(place.events("send.log", "unreadable").len(), 0);
+    for number in 1..=2_000 {
+        assert!(place.wait_for(number) == content(number, size(number)), "bundle {number}");
+    }
+    assert_eq!(std::fs::read_dir(place.path("outbox")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_bundle_that_shrinks_under_way_is_told_once_and_does_not_pass_for_sent() {
+    let place = Place::new();
+    let (_receiver, to) = receiver(&place, &["--patience", "1"]);
+    place.put(1, 3_000_000);
+    let sender = common::Process(sender_command(&place, to, &["--rate", "2"]).spawn().unwrap());
+    wait("the beginning of a bundle", || {
+        let names = std::fs::read_dir(place.path("work")).unwrap();
+        names.into_iter().any(|entry| entry.unwrap().file_name().to_str().unwrap().ends_with(".part"))
+    });
+    let path = place.path("outbox/0000000001.bundle");
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(0).unwrap();
+    wait("the event", || !place.events("send.log", "unreadable").is_empty());
+    // What comes behind it passes.
+    let behind = place.put(2, 1_000);
+    assert!(place.wait_for(2) == behind);
+    wait("the end", || is_gone(&place.path("outbox/0000000002.bundle")));
+    let told = place.events("send.log", "unreadable");
+    let of_reading = told.iter().filter(|event| event["problem"].as_str().unwrap().contains("whole buffer")).count();
+    // Tried again, it is found to be empty.
+    assert!(of_reading == 1 && told.len() <= 2, "{of_reading} of {}", told.len());
+    assert!(place.events("send.log", "sent").iter().all(|event| event["bundle"] == 2));
+    drop(sender);
+    let state = std::fs::read_to_string(place.path("state.json")).unwrap();
+    assert!(!is_gone(&path) && state.contains(r#""sent":"2""#), "{state}");
+}
+
+#[test]
+fn a_sender_goes_on_where_nobody_listens() {
+    let place = Place::new();
+    let closed = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // The kernel does answer that nobody listens there: a connected socket is told.
+    let connected = UdpSocket::bind("127.0.0.1:0").unwrap();
+    connected.connect(closed).unwrap();
+    wait("the answer", || {
+        connected.send(b"?").is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+    });
+    (1..=3).for_each(|number| drop(place.put(number, 300_000)));
+    send(&place, closed, &[]);
+    assert_eq!(place.events("send.log", "sent").len(), 3);
+    let ended = place.events("send.log", "ended").pop().unwrap();
+    assert_eq!(ended["refused_by_kernel"], 0, "{ended}");
+    assert!(ended["frames"].as_u64().unwrap() > 600, "{ended}");
+}
+
+#[test]
+fn a_receiver_that_comes_after_the_first_round_gets_bundles_whole_from_a_later_one() {
+    let place = Place::new();
+    let (sent, short) = (place.put(1, 2_000_000), place.put(2, 10));
+    let early = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let to = early.local_addr().unwrap();
+    let rounds = ["--once", "--rounds", "3", "--round-gap-ms", "3000", "--rate", "20"];
+    let mut sender = common::Process(sender_command(&place, to, &rounds).spawn().unwrap());
+    // The first announcement comes when the first round is over: so none comes any more when a second is due.
+    let mut frame = [0; 2_000];
+    let mut symbols = 0;
+    while early.recv(&mut frame).unwrap() > fastness_diode::FRAME_BYTES_MIN {
+        symbols += 1;
+    }
+    assert!(symbols > 1_000, "{symbols} frames of the first round");
+    drop(early);
+    let (_receiver, _) = common::receiver_at(&place, to, &[]);
+    assert!(place.wait_for(1) == sent && place.wait_for(2) == short);
+    assert!(sender.0.wait().unwrap().success());
+    wait("the journal", || place.gaps().is_empty());
+    assert_eq!(place.events("send.log", "sent")[0]["rounds"], 3);
+}
+
+#[test]
 fn the_receiver_hears_of_bundles_of_which_nothing_came() {
     let place = Place::new();
     let (_receiver, to) = receiver(&place, &[]);
@@ -180,6 +308,28 @@ fn nothing_that_comes_over_the_line_stops_the_receiver() {
         wait(reason, || place.count(reason) == count);
     }
     let sent = place.put(1, 200_000);
+    send(&place, to, &[]);
+    assert!(place.wait_for(1) == sent);
+}
+
+#[test]
+fn what_is_refused_is_reported_by_kind_and_number_and_a_flood_is_not() {
+    let place = Place::new();
+    let (_receiver, to) = receiver(&place, &["--reports", place.path("inbox").to_str().unwrap()]);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.send_to(&[1, 2], to).unwrap();
+    wait("the first report", || !place.inbox().is_empty());
+    for _ in 0..50 {
+        (0..20).for_each(|_| assert_eq!(socket.send_to(&[1, 2], to).unwrap(), 2));
+        socket.send_to(&[7; 1_000], to).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    wait("the count", || place.count("short") == 1_001 && place.count("foreign") == 50);
+    let reports = place.inbox();
+    let of = |kind: &str| reports.iter().filter(|name| name.contains(kind)).count();
+    assert_eq!((of("diode: 1 short since 20"), of(" foreign since 20"), reports.len()), (1, 1, 2), "{reports:?}");
+    // They are in nobody's way.
+    let sent = place.put(1, 1_000);
     send(&place, to, &[]);
     assert!(place.wait_for(1) == sent);
 }
@@ -244,6 +394,88 @@ fn a_full_inbox_waits_and_loses_nothing() {
         std::fs::remove_file(path).unwrap();
     }
     wait("the event", || !place.events("receive.log", "inbox-has-room").is_empty());
+}
+
+#[test]
+fn what_a_full_inbox_has_no_memory_for_is_a_gap_and_stops_nothing() {
+    let place = Place::new();
+    let (_receiver, to) = receiver(&place, &["--inbox-max", "1", "--memory", "4", "--patience", "1"]);
+    // Of one block each, so that they wait in memory: some fit, and some do not.
+    (1..=12).for_each(|number| drop(place.put(number, 600_000)));
+    let keep = ["--after", "keep"];
+    send(&place, to, &keep);
+    wait("the count", || place.count("no-memory") > 0);
+    wait("the event", || !place.events("receive.log", "inbox-full").is_empty());
+    let missing = || place.gaps().parse::<fastness_diode::Numbers>().unwrap();
+    wait("the gaps", || !missing().is_empty());
+    // Until the last of them was given up.
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    // Whoever takes bundles makes room, and what was missing is sent again.
+    let mut taken = std::collections::BTreeMap::new();
+    let mut take = || {
+        for name in place.inbox() {
+            let number = fastness_diode::number_of_file(&name).unwrap().get();
+            let path = place.path("inbox").join(name);
+            assert!(taken.insert(number, std::fs::read(&path).unwrap()).is_none(), "bundle {number} came twice");
+            std::fs::remove_file(path).unwrap();
+        }
+        taken.len()
+    };
+    let lost = usize::try_from(missing().count()).unwrap();
+    assert!((1..12).contains(&lost), "{lost} are missing");
+    wait("those that waited", || take() == 12 - lost);
+    while !missing().is_empty() {
+        send(&place, to, &[&keep[..], &["--resend", &place.gaps(), "--rate", "5"]].concat());
+        wait("an inbox with room", || take() == 12 || !missing().is_empty());
+    }
+    wait("the rest", || take() == 12);
+    assert!(taken.iter().all(|(number, bytes)| *bytes == content(*number, 600_000)));
+}
+
+#[test]
+fn what_the_disk_is_not_given_for_is_a_gap_and_stops_nothing() {
+    let place = Place::new();
+    let (_receiver, to) = receiver(&place, &["--work-max", "2", "--inbox-max-mb", "1"]);
+    place.put(1, 3_000_000);
+    let fits = [place.put(2, 1_900_000), place.put(3, 100_000)];
+    send(&place, to, &["--after", "keep"]);
+    wait("the count", || place.count("no-room") > 0);
+    wait("the gap", || place.gaps() == "1");
+    // The second is longer than the inbox, and comes into an empty one; so either waits for the other.
+    for _ in 0..2 {
+        wait("a bundle", || !place.inbox().is_empty());
+        let names = place.inbox();
+        assert_eq!(names.len(), 1, "{names:?}");
+        let path = place.path("inbox").join(&names[0]);
+        assert!(fits.contains(&std::fs::read(&path).unwrap()));
+        std::fs::remove_file(path).unwrap();
+    }
+    wait("the journal", || place.events("receive.log", "received").len() == 2);
+    assert_eq!(place.gaps(), "1");
+}
+
+#[test]
+fn a_full_disk_is_a_gap_and_stops_nothing() {
+    let place = Place::new();
+    let process = common::receiver_on_a_small_disk(&place, &["--patience", "1"]);
+    let started = place.events("receive.log", "started").pop().unwrap();
+    let to = started["listen"].as_str().unwrap().parse().unwrap();
+    place.put(1, 6_000_000);
+    send(&place, to, &[]);
+    wait("the event", || !place.events("receive.log", "unwritable").is_empty());
+    let sent = place.put(2, 100_000);
+    send(&place, to, &[]);
+    // Nobody else sees that disk.
+    let seen = |name: &str| {
+        let path = place.path(name);
+        std::path::PathBuf::from(format!("/proc/{}/root", process.0.id())).join(path.strip_prefix("/").unwrap())
+    };
+    wait("bundle 2", || std::fs::read(seen("disk/inbox/0000000002.bundle")).is_ok_and(|content| content == sent));
+    wait("the gap", || {
+        let journal = std::fs::read_to_string(seen("disk/work/journal.json")).unwrap_or_default();
+        let journal: serde_json::Value = serde_json::from_str(&journal).unwrap_or_default();
+        journal["received"] == "2" && journal["highest"] == 2 && journal["under_way"] == ""
+    });
 }
 
 #[test]

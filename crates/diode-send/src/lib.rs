@@ -79,6 +79,9 @@ pub enum SendError {
     /// The filter on system calls.
     #[error("the filter on system calls cannot be put on: {0}")]
     Confine(String),
+    /// The thread that sends.
+    #[error("the thread that sends ended")]
+    Line,
     /// The frames' keys and numbers.
     #[error("frames cannot be sealed")]
     Seal(#[from] fastness_diode::SealerError),
@@ -100,9 +103,9 @@ pub fn program(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// # Errors
 /// For what is wrong at the start, and if the state can no longer be kept. A bundle that cannot be read is an event.
 pub fn run(settings: &Settings, key: &LinkKey) -> Result<(), SendError> {
-    let events = Events::open(settings.events.as_deref())?;
+    let events = &Events::open(settings.events.as_deref())?;
     let state = state::State::load(&settings.state)?;
-    let outbox = outbox::Outbox::open(settings)?;
+    let outbox = outbox::Outbox::open(settings, open_files_max())?;
     let sealer = Sealer::new(key)?;
     let socket = UdpSocket::bind(settings.unspecified()).map_err(|error| SendError::Socket("bound", error))?;
     let tagger = key.block_tagger(&sealer.run())?;
@@ -114,9 +117,19 @@ pub fn run(settings: &Settings, key: &LinkKey) -> Result<(), SendError> {
     let (report, from_line) = mpsc::channel();
     let highest = state.highest();
     std::thread::scope(|scope| {
-        let sender = scope.spawn(|| line.run_until_done(to_line, &report, highest, &events));
-        let planned = plan::Planner::new(settings, outbox, state, &events, work, from_line, tagger).run();
-        let sent = sender.join().unwrap_or(Err(SendError::Settings("the line's thread ended".to_owned())));
-        planned.and(sent)
+        // The channels go with it: so the planner hears of its end.
+        let sender = scope.spawn(move || line.run_until_done(to_line, &report, highest, events));
+        let planned = plan::Planner::new(settings, outbox, state, events, work, from_line, tagger).run();
+        // If the line fails, so does the planner, and the line knows why.
+        sender.join().unwrap_or(Err(SendError::Line)).and(planned)
     })
+}
+
+/// Lets this process have as many files open as it may; says how many that are. No call on the filter's list could do so
+/// later.
+fn open_files_max() -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let _as_it_was = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }

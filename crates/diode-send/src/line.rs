@@ -153,7 +153,7 @@ impl Line {
         loop {
             let until = self.announce_at.min(self.repeat_at).saturating_duration_since(Instant::now());
             match work.recv_timeout(until) {
-                Ok(Work::Source(group)) => self.source(&group, events)?,
+                Ok(Work::Source(group)) => self.source(&group)?,
                 Ok(Work::Repair(group, repair)) => self.repair(&group, &repair)?,
                 Ok(Work::Seals(seals)) => {
                     self.seals(&seals)?;
@@ -185,15 +185,14 @@ impl Line {
     }
 
     /// Source symbols, turn by turn: each block's first frames, then each block's next.
-    fn source(&mut self, group: &Group, events: &Events) -> Result<(), SendError> {
+    fn source(&mut self, group: &Group) -> Result<(), SendError> {
         let most = group.parts.iter().map(|part| part.block.symbols).max().unwrap_or(0);
         let turn = u32::try_from(self.turn_frames).unwrap_or(1);
         for first in (0..most).step_by(self.turn_frames) {
             for part in group.parts.iter().filter(|part| first < part.block.symbols) {
                 let frames = turn.min(part.block.symbols - first);
                 if let Err(error) = self.read(part, first, frames) {
-                    let number = part.bundle.number.get().into();
-                    events.put("unreadable", &[("bundle", number), ("problem", error.to_string().into())]);
+                    part.bundle.fail(&error);
                     continue;
                 }
                 self.send_turn(part, (first..).take(usize::try_from(frames).unwrap_or(0)))?;

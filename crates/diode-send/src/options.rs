@@ -152,7 +152,8 @@ struct LineArguments {
     /// Bundles to send again, as the receiver's gap list writes them: `3-5, 9`
     #[arg(long, value_name = "NUMBERS", default_value = "", hide_default_value = true)]
     resend: Numbers,
-    /// File that such lists are renamed to while the sender runs; it is taken and removed
+    /// File that such lists are renamed to while the sender runs; it is taken and removed. The list comes first, and then the
+    /// bundles that are not in the outbox any more
     #[arg(long, value_name = "FILE")]
     resend_file: Option<PathBuf>,
     /// Send what is there, and end
@@ -273,4 +274,15 @@ fn chain(error: &dyn std::error::Error) -> String {
         next = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Settings as they are when nobody says anything.
+    pub(crate) fn settings() -> Settings {
+        let needed = ["", "--outbox", "o", "--to", "127.0.0.1:9", "--key", "k", "--state", "s"];
+        Arguments::try_parse_from(needed).unwrap().line.unwrap().settings().unwrap()
+    }
 }

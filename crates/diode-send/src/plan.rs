@@ -1,9 +1,9 @@
 //! What is sent when: batches of bundles, groups of interleaved blocks, rounds. It reads, tags and encodes, beside the
 //! thread that sends.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::time::{Duration, Instant};
 
 use fastness_diode::{Block, BlockTag, BlockTagger, BundleDigest, BundleNumber, Encoder, Seal};
@@ -33,8 +33,6 @@ struct Batch {
     due: Option<Instant>,
     /// Made in the first round.
     seals: Vec<Seal>,
-    /// Bundles that turned out unreadable.
-    failed: BTreeSet<BundleNumber>,
 }
 
 /// Plans what the line sends.
@@ -53,9 +51,6 @@ pub(crate) struct Planner<'a> {
     /// A block while it is tagged and encoded.
     buffer: Vec<u8>,
 }
-
-/// The line ended; it says why itself.
-struct LineEnded;
 
 impl<'a> Planner<'a> {
     pub(crate) fn new(
@@ -85,8 +80,12 @@ impl<'a> Planner<'a> {
     /// Plans until nothing is left to do, or for ever.
     pub(crate) fn run(mut self) -> Result<(), SendError> {
         loop {
-            while let Ok(report) = self.reports.try_recv() {
-                self.take(report)?;
+            loop {
+                match self.reports.try_recv() {
+                    Ok(report) => self.take(report)?,
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => return Err(SendError::Line),
+                }
             }
             let next = match self.due() {
                 Some(id) => Some(id),
@@ -94,13 +93,15 @@ impl<'a> Planner<'a> {
                 None => None,
             };
             if let Some(id) = next {
-                if self.plan(id).is_err() {
-                    return Ok(());
-                }
+                self.plan(id)?;
             } else if self.settings.once && self.batches.is_empty() {
-                return Ok(());
-            } else if let Ok(report) = self.reports.recv_timeout(self.patience()) {
-                self.take(report)?;
+                return self.outbox.finish();
+            } else {
+                match self.reports.recv_timeout(self.patience()) {
+                    Ok(report) => self.take(report)?,
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => return Err(SendError::Line),
+                }
             }
         }
     }
@@ -121,7 +122,7 @@ impl<'a> Planner<'a> {
     fn gather(&mut self) -> Result<Option<u64>, SendError> {
         let (mut bundles, mut bytes) = (Vec::new(), 0);
         while bundles.len() < BATCH_MAX && bytes < self.settings.interleave.max(1) {
-            let Some(bundle) = self.outbox.next(&self.state, self.events)? else { break };
+            let Some(bundle) = self.outbox.next(&mut self.state, self.events)? else { break };
             bytes += bundle.geometry.length();
             bundles.push(Arc::new(bundle));
         }
@@ -134,13 +135,13 @@ impl<'a> Planner<'a> {
         let rounds = if is_short { self.settings.rounds.max(2) } else { self.settings.rounds };
         let id = self.next_batch;
         self.next_batch += 1;
-        let batch = Batch { bundles, rounds, planned: 0, due: None, seals: Vec::new(), failed: BTreeSet::new() };
+        let batch = Batch { bundles, rounds, planned: 0, due: None, seals: Vec::new() };
         self.batches.insert(id, batch);
         Ok(Some(id))
     }
 
     /// Plans one round of a batch.
-    fn plan(&mut self, id: u64) -> Result<(), LineEnded> {
+    fn plan(&mut self, id: u64) -> Result<(), SendError> {
         let Some(mut batch) = self.batches.remove(&id) else { return Ok(()) };
         let round = batch.planned;
         batch.planned += 1;
@@ -149,7 +150,7 @@ impl<'a> Planner<'a> {
         for group in groups(&batch.bundles, self.settings.interleave) {
             let group = Arc::new(group);
             self.hand(Work::Source(Arc::clone(&group)))?;
-            let repair = group.parts.iter().map(|part| self.repair(part, round, &mut batch.failed, &mut tags));
+            let repair = group.parts.iter().map(|part| self.repair(part, round, &mut tags));
             let repair = repair.collect();
             // A bundle is sealed as soon as its last block is tagged: where nothing is lost, it is whole before its repair
             // symbols come.
@@ -169,18 +170,12 @@ impl<'a> Planner<'a> {
         self.hand(Work::End { batch: id, highest })
     }
 
-    fn hand(&self, work: Work) -> Result<(), LineEnded> {
-        self.work.send(work).map_err(|_| LineEnded)
+    fn hand(&self, work: Work) -> Result<(), SendError> {
+        self.work.send(work).map_err(|_| SendError::Line)
     }
 
     /// The repair symbols of a block; in the first round its tag, too.
-    fn repair(
-        &mut self,
-        part: &Part,
-        round: u32,
-        failed: &mut BTreeSet<BundleNumber>,
-        tags: &mut BTreeMap<BundleNumber, Vec<BlockTag>>,
-    ) -> Repair {
+    fn repair(&mut self, part: &Part, round: u32, tags: &mut BTreeMap<BundleNumber, Vec<BlockTag>>) -> Repair {
         let (number, size) = (part.bundle.number, part.bundle.geometry.symbol_bytes());
         let made = read(part, &mut self.buffer, size).map_err(|error| error.to_string()).and_then(|()| {
             if round == 0 {
@@ -193,9 +188,7 @@ impl<'a> Planner<'a> {
             self.encoder.repair(&self.buffer, size, first, count).map_err(|error| error.to_string())
         });
         made.unwrap_or_else(|problem| {
-            if failed.insert(number) {
-                self.events.put("unreadable", &[("bundle", number.get().into()), ("problem", problem.into())]);
-            }
+            part.bundle.fail(&problem);
             Vec::new()
         })
     }
@@ -208,7 +201,10 @@ impl<'a> Planner<'a> {
             self.batches.insert(report.batch, batch);
             return Ok(());
         }
-        let whole: Vec<_> = batch.bundles.iter().filter(|bundle| !batch.failed.contains(&bundle.number)).collect();
+        let (whole, failed): (Vec<_>, Vec<_>) = batch.bundles.iter().partition(|bundle| bundle.problem().is_none());
+        for bundle in failed {
+            self.outbox.put_off(bundle.number, bundle.problem().unwrap_or_default(), self.events);
+        }
         self.state.add(whole.iter().map(|bundle| bundle.number))?;
         for bundle in whole {
             self.outbox.put_away(bundle, self.events);
@@ -288,6 +284,33 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_planner_ends_with_an_error_when_nobody_sends_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("outbox")).unwrap();
+        let settings = Settings {
+            outbox: folder.path().join("outbox"),
+            state: folder.path().join("state.json"),
+            events: Some(folder.path().join("events")),
+            ..crate::options::tests::settings()
+        };
+        let key = fastness_diode::LinkKey::random().unwrap();
+        // Nothing waits, and there is something to be sent.
+        for content in [None, Some("bundle")] {
+            if let Some(content) = content {
+                std::fs::write(settings.outbox.join("0000000001.bundle"), content).unwrap();
+            }
+            let events = Events::open(settings.events.as_deref()).unwrap();
+            let state = State::load(&settings.state).unwrap();
+            let outbox = Outbox::open(&settings, 64).unwrap();
+            let tagger = key.block_tagger(&fastness_diode::Sealer::new(&key).unwrap().run()).unwrap();
+            let (work, _) = std::sync::mpsc::sync_channel(1);
+            let (_, reports) = std::sync::mpsc::channel();
+            let planner = Planner::new(&settings, outbox, state, &events, work, reports, tagger);
+            assert!(matches!(planner.run(), Err(SendError::Line)));
+        }
+    }
 
     #[test]
     fn small_blocks_get_more_repair_for_their_size() {

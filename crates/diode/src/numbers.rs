@@ -144,6 +144,26 @@ impl Numbers {
         self.ranges.insert(first, last);
     }
 
+    /// Takes every number from the first to the last out.
+    pub fn remove_range(&mut self, first: BundleNumber, last: BundleNumber) {
+        let (first, last) = (first.get(), last.get());
+        if first > last {
+            return;
+        }
+        let before = self.before(first).filter(|(start, end)| *start < first && *end >= first);
+        let within = self.ranges.range(first..=last).map(|(start, end)| (*start, *end));
+        let touched: Vec<(u64, u64)> = before.into_iter().chain(within).collect();
+        for (start, end) in touched {
+            self.ranges.remove(&start);
+            if start < first {
+                self.ranges.insert(start, first - 1);
+            }
+            if end > last {
+                self.ranges.insert(last + 1, end);
+            }
+        }
+    }
+
     /// The numbers from the first to the last that are not in it.
     #[must_use]
     pub fn missing(&self, first: BundleNumber, last: BundleNumber) -> Self {

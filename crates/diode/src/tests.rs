@@ -282,11 +282,16 @@ proptest! {
     }
 
     #[test]
-    fn a_set_of_numbers_is_what_a_plain_set_is(inserts in prop::collection::vec((1_u64..60, 0_u64..8), 0..30)) {
+    fn a_set_of_numbers_is_what_a_plain_set_is(inserts in prop::collection::vec((1_u64..60, 0_u64..8, any::<bool>()), 0..40)) {
         let (mut numbers, mut plain) = (Numbers::default(), std::collections::BTreeSet::new());
-        for (first, more) in inserts {
-            numbers.insert_range(number(first), number(first + more));
-            plain.extend(first..=first + more);
+        for (first, more, is_in) in inserts {
+            if is_in {
+                numbers.insert_range(number(first), number(first + more));
+                plain.extend(first..=first + more);
+            } else {
+                numbers.remove_range(number(first), number(first + more));
+                plain.retain(|at| !(first..=first + more).contains(at));
+            }
         }
         for at in 1..80 {
             prop_assert_eq!(numbers.contains(number(at)), plain.contains(&at));

@@ -72,10 +72,11 @@ impl Diodes {
             make_key(&programs.send, &key).await?;
             let address = format!("127.0.0.1:{}", port_base + port);
             let resend = ready.with_file_name("resend");
-            let receive: [(&str, &Path); 4] = [
+            let receive: [(&str, &Path); 5] = [
                 ("--work", &of_pair.join("work")),
                 ("--key", &key),
                 ("--inbox", &inbox),
+                ("--reports", &inbox),
                 ("--events", &of_pair.join("receive.events")),
             ];
             let files = FILES_IN_INBOX_MAX.to_string();

@@ -128,32 +128,40 @@ impl Outbox {
     /// Makes bundles that were sent ready again, as far as they are kept.
     ///
     /// # Errors
-    /// As the file system; some may be ready again then.
+    /// As the file system; some may be ready again then. [`RESEND_MAX`] numbers wait for a diode already.
     pub fn resend(&self, to: &RegionName, numbers: &[NonZeroU64]) -> io::Result<Resent> {
         let (_lock, folder) = (self.shared.lock(), self.shared.pair_folder(to));
         let (kept, ready) = (folder.join("kept"), folder.join("ready"));
         let mut resent = Resent::default();
         let names = kept::names(&kept)?;
+        let mut links = Vec::new();
         for number in numbers {
             match names.iter().find(|name| name.place == *number) {
                 Some(name) => {
                     let unseen = ready.join(format!("{}{}", bundle_file_name(*number), files::UNFINISHED));
                     // One that was not seen yet comes by itself.
                     if files::mark(&unseen)?.is_none() {
-                        let to = ready.join(bundle_file_name(*number));
-                        self.shared.disk.link(&kept.join(name.as_kept()), &to)?;
+                        links.push((kept.join(name.as_kept()), ready.join(bundle_file_name(*number))));
                     }
                     resent.again.push(*number);
                 }
                 None => resent.gone.push(*number),
             }
         }
-        if !resent.again.is_empty() {
-            self.shared.disk.sync_folder(&ready)?;
-            // A diode remembers what it sent, and has to be told.
-            let lines: Vec<String> = resent.again.iter().map(ToString::to_string).collect();
-            self.shared.disk.put(&folder, RESEND, (lines.join("\n") + "\n").as_bytes())?;
+        if resent.again.is_empty() {
+            return Ok(resent);
         }
+        // A diode remembers what it sent, and has to be told before it sees the files: what it finds of which it knows
+        // that it was sent, it removes. What it was told before, and did not take yet, stays.
+        let mut asked = asked_before(&folder)?;
+        asked.extend(&resent.again);
+        if asked.len() > RESEND_MAX {
+            return Err(io::Error::other(format!("{RESEND_MAX} bundles wait for a diode to be sent again")));
+        }
+        let lines: String = asked.iter().map(|number| format!("{number}\n")).collect();
+        self.shared.disk.put(&folder, RESEND, lines.as_bytes())?;
+        links.iter().try_for_each(|(from, to)| self.shared.disk.link(from, to))?;
+        self.shared.disk.sync_folder(&ready)?;
         Ok(resent)
     }
 
@@ -197,6 +205,21 @@ impl Outbox {
 
 /// The file beside `ready/` with the numbers that are sent again, one a line, for a carrier that remembers what it sent.
 const RESEND: &str = "resend";
+
+/// The most numbers in it.
+const RESEND_MAX: usize = 65_536;
+
+/// The numbers that are to be sent again, and that no carrier took yet.
+fn asked_before(pair: &Path) -> io::Result<BTreeSet<NonZeroU64>> {
+    // Ten digits each, and what ends a line.
+    let content = match files::read(&pair.join(RESEND), RESEND_MAX * 11) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        content => content?,
+    };
+    // What somebody else put there asks for nothing.
+    let files::Content::Bytes(bytes) = content else { return Ok(BTreeSet::new()) };
+    Ok(String::from_utf8_lossy(&bytes).lines().filter_map(|line| line.parse().ok()).collect())
+}
 
 impl Shared {
     fn pair_folder(&self, to: &RegionName) -> PathBuf {

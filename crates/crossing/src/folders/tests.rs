@@ -147,7 +147,17 @@ fn what_a_carrier_took_waits_no_longer_and_is_kept() {
     let resent = outbox.resend(&region("high"), &[number(2), number(9)]).unwrap();
     assert_eq!((resent.again, resent.gone), (vec![number(2)], vec![number(9)]));
     assert_eq!(pair.read(&ready(folder.path()).join(bundle_file_name(number(2)))).1, ids[1]);
-    assert_eq!(fs::read_to_string(crossing_outbox(folder.path()).join("high/resend")).unwrap(), "2\n");
+    let list = crossing_outbox(folder.path()).join("high/resend");
+    assert_eq!(fs::read_to_string(&list).unwrap(), "2\n");
+    // A list that no carrier took yet is added to; one that was taken is over; what is no list is no part of one.
+    outbox.resend(&region("high"), &[number(3), number(1)]).unwrap();
+    assert_eq!(fs::read_to_string(&list).unwrap(), "1\n2\n3\n");
+    fs::remove_file(&list).unwrap();
+    outbox.resend(&region("high"), &[number(3)]).unwrap();
+    assert_eq!(fs::read_to_string(&list).unwrap(), "3\n");
+    fs::write(&list, "0\n-1\n1-3\nnone\n").unwrap();
+    outbox.resend(&region("high"), &[number(2)]).unwrap();
+    assert_eq!(fs::read_to_string(&list).unwrap(), "2\n");
 
     // After a week what was taken goes, but never the last one; what nobody took stays.
     fs::remove_file(ready(folder.path()).join(bundle_file_name(number(1)))).unwrap();
@@ -158,6 +168,30 @@ fn what_a_carrier_took_waits_no_longer_and_is_kept() {
     // The number goes on, also for who comes anew.
     pair.stage(&outbox, LABELS[0], 9);
     assert_eq!(spool_all(&mut pair.outbox(folder.path()).spooler(&region("high")), &pair.low)[0].number.get(), 4);
+}
+
+#[test]
+fn a_diode_is_told_what_to_send_again_before_it_sees_it() {
+    // Cut the power at each step: whatever lies in `ready/` again is in the list.
+    for steps in 0.. {
+        let (pair, folder) = (Pair::new(), tempfile::tempdir().unwrap());
+        let outbox = pair.outbox(folder.path());
+        pair.stage(&outbox, LABELS[0], 1);
+        pair.stage(&outbox, LABELS[0], 2);
+        spool_all(&mut outbox.spooler(&region("high")), &pair.low);
+        let path = |at: u64| ready(folder.path()).join(bundle_file_name(number(at)));
+        [1, 2].iter().for_each(|at| fs::remove_file(path(*at)).unwrap());
+        outbox.disk().power.cut_after(steps);
+        let resent = outbox.resend(&region("high"), &[number(1), number(2)]);
+        let list = fs::read_to_string(crossing_outbox(folder.path()).join("high/resend")).unwrap_or_default();
+        for at in [1, 2] {
+            assert!(!path(at).exists() || list.lines().any(|line| line == at.to_string()), "after {steps} steps");
+        }
+        if resent.is_ok() {
+            assert!(steps > 2 && path(1).exists() && path(2).exists());
+            return;
+        }
+    }
 }
 
 #[test]

@@ -132,12 +132,37 @@ pub fn receiver_command(place: &Place, arguments: &[&str]) -> Command {
 
 /// Starts a receiver; says where it listens.
 pub fn receiver(place: &Place, arguments: &[&str]) -> (Process, SocketAddr) {
+    receiver_at(place, SocketAddr::from(([127, 0, 0, 1], 0)), arguments)
+}
+
+/// Starts a receiver that listens at an address; says where, if its port is 0.
+pub fn receiver_at(place: &Place, at: SocketAddr, arguments: &[&str]) -> (Process, SocketAddr) {
     let before = place.events("receive.log", "started").len();
     let mut command = receiver_command(place, arguments);
-    let process = Process(command.args(["--listen", "127.0.0.1:0"]).spawn().unwrap());
+    let process = Process(command.args(["--listen", &at.to_string()]).spawn().unwrap());
     wait("the receiver", || place.events("receive.log", "started").len() > before);
     let started = place.events("receive.log", "started").pop().unwrap();
     (process, started["listen"].as_str().unwrap().parse().unwrap())
+}
+
+/// Starts a receiver whose inbox and folder of work are on a disk of 4 MB of its own.
+pub fn receiver_on_a_small_disk(place: &Place, arguments: &[&str]) -> Process {
+    std::fs::create_dir(place.path("disk")).unwrap();
+    for folder in ["inbox", "work"] {
+        std::fs::remove_dir(place.path(folder)).unwrap();
+        std::os::unix::fs::symlink(place.path("disk").join(folder), place.path(folder)).unwrap();
+    }
+    let receiver = receiver_command(place, arguments);
+    let mut command = Command::new("unshare");
+    if !rustix::process::geteuid().is_root() {
+        command.arg("--map-root-user");
+    }
+    let script = r#"mount -t tmpfs -o size=4m none "$0" && mkdir "$0/inbox" "$0/work" && exec "$@""#;
+    command.args(["--mount", "sh", "-c", script]).arg(place.path("disk"));
+    command.arg(receiver.get_program()).args(receiver.get_args()).args(["--listen", "127.0.0.1:0"]);
+    let process = Process(command.stdin(Stdio::null()).spawn().unwrap());
+    wait("the receiver", || !place.events("receive.log", "started").is_empty());
+    process
 }
 
 /// The sender's command. It is this test program once more, whose test `sender_process` turns into the sender.
@@ -158,6 +183,16 @@ pub fn sender_command(place: &Place, to: SocketAddr, arguments: &[&str]) -> Comm
     command.args(["--exact", "sender_process", "--nocapture"]).env(SENDER_ARGUMENTS, all.join("\x1f"));
     command.stdin(Stdio::null()).stdout(Stdio::null());
     command
+}
+
+/// The same command, in a process that may have few files open at once: so many at first, and so many if it asks for more.
+pub fn with_descriptors(command: &Command, soft: u32, hard: u32) -> Command {
+    let mut limited = Command::new("sh");
+    let limits = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
+    limited.args(["-c", &limits]).arg(command.get_program()).args(command.get_args());
+    limited.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    limited.stdin(Stdio::null()).stdout(Stdio::null());
+    limited
 }
 
 /// Sends what is in the outbox.

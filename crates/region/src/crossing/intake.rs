@@ -100,7 +100,9 @@ impl Intake {
             Opened::File(file) => file,
             Opened::Gone => return Ok(None),
             Opened::NoBundle(_) => {
-                let refused = self.gate.refuse_file(&self.from, &name, "malformed");
+                // A diode's receiver has no ledger: it says by the name of a file how many frames it refused.
+                let kind = if name.starts_with("diode: ") { "diode" } else { "malformed" };
+                let refused = self.gate.refuse_file(&self.from, &name, kind);
                 return self.runtime.block_on(refused).map(|()| Some(Fate::Gone)).map_err(|fault| at(&fault));
             }
         };
