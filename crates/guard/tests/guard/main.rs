@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod antivirus;
 #[cfg(test)]
+mod claims;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod corpus;
