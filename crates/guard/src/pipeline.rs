@@ -234,6 +234,12 @@ impl Guard {
         let found = antivirus.scan(way.content, clock.allowed(antivirus.time(), self.processes.patience));
         clock.spend(begin.elapsed(), &mut self.processes.patience);
         way.passage.clock.set(clock);
+        if let Err(refusal) = &found
+            && refusal.kind == Kind::Unavailable
+        {
+            // The others of this batch need not wait for it, too.
+            self.scanner = found.clone();
+        }
         found.map_err(scanned)
     }
 
