@@ -13,4 +13,6 @@ mod independence;
 #[cfg(test)]
 mod kinds;
 #[cfg(test)]
+mod redundancy;
+#[cfg(test)]
 mod sandbox;
