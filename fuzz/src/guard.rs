@@ -21,6 +21,7 @@ fn rules() -> Rules {
     policy.bounds =
         Bounds { content_bytes: 1 << 20, expanded_bytes: 4 << 20, pixels: 200_000, entries: 100, ..Bounds::default() };
     policy.words = vec!["umbra".to_owned(), "blue harvest".to_owned()];
+    policy.metadata_keys = KEYS.map(str::to_owned).into();
     Rules::of(&policy)
 }
 
@@ -33,7 +34,7 @@ fn ask(filter: &str, question: &Question<'_>, contents: &[Vec<u8>]) -> Option<Re
 }
 
 fn question(content_type: ContentType) -> Question<'static> {
-    Question { name: "a.txt.gz", content_type, label: "SECRET//NOFORN", entries: &[] }
+    Question { name: "a.txt.gz", content_type, label: "SECRET//NOFORN", metadata: &[], entries: &[] }
 }
 
 /// Whether both filters let it through: what the first one wrote.
@@ -45,6 +46,10 @@ fn through(filters: [&str; 2], question: &Question<'_>, content: &[u8]) -> Optio
     Some(anew)
 }
 
+fn is_seen(c: char) -> bool {
+    !matches!(c, '\0'..='\x08' | '\x7f' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
+}
+
 fn content(content_type: ContentType, filters: [&str; 2], bytes: &[u8]) {
     let question = question(content_type);
     let Some(anew) = through(filters, &question, bytes) else { return };
@@ -54,8 +59,6 @@ fn content(content_type: ContentType, filters: [&str; 2], bytes: &[u8]) {
         _ => assert_eq!(again.as_ref(), Some(&anew), "what passed is not written anew as it is"),
     }
     if let Ok(text) = std::str::from_utf8(&anew) {
-        let is_seen =
-            |c: char| !matches!(c, '\0'..='\x08' | '\x7f' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}');
         let is_text = !matches!(content_type, ContentType::Png | ContentType::Jpeg);
         assert!(!is_text || text.chars().all(is_seen), "a hidden character passed");
     }
@@ -132,12 +135,80 @@ pub(crate) fn kind(bytes: &[u8]) {
     }
 }
 
+/// The keys of metadata that pass.
+const KEYS: [&str; 2] = ["author", "classification"];
+
+/// A name, and metadata by key and value, each ended by a byte that no text has. What both filters let through stays where
+/// it is put, holds what people see, and passes as it is.
+pub(crate) fn claim(bytes: &[u8]) {
+    let pieces = bytes.split(|byte| *byte == 0xff).map(std::str::from_utf8).collect::<Result<Vec<_>, _>>();
+    let Ok([name, rest @ ..]) = pieces.as_deref() else { return };
+    let metadata: Vec<(String, String)> =
+        rest.as_chunks::<2>().0.iter().map(|[key, value]| ((*key).to_owned(), (*value).to_owned())).collect();
+    let Some(kept) = claimed(name, &metadata) else { return };
+    assert!(name.split('/').all(|step| !matches!(step, "" | "." | "..")), "a name climbs out");
+    let pairs = kept.iter().flat_map(|(key, value)| [key.as_str(), value.as_str()]);
+    for text in pairs.chain([*name]) {
+        assert!(text.chars().all(|c| is_seen(c) && !c.is_control()), "a hidden character passed in a claim");
+    }
+    assert!(kept.iter().all(|(key, _)| KEYS.contains(&key.as_str())), "metadata passed that may not");
+    assert_eq!(claimed(name, &kept).as_ref(), Some(&kept), "what passed does not pass again as it is");
+}
+
+/// The metadata that both filters keep; nothing, if one of them refuses.
+fn claimed(name: &str, metadata: &[(String, String)]) -> Option<Vec<(String, String)>> {
+    let question = Question { name, metadata, ..question(ContentType::Text) };
+    let kept = ask("claim", &question, &[])?.ok()?.metadata;
+    let record = crate::sure(postcard::to_stdvec(&kept));
+    ask("claim-check", &question, &[record])?.ok()?;
+    Some(kept)
+}
+
+/// What of a content has a text, by the first byte: its type, and the rest of it.
+fn texts_of(bytes: &[u8]) -> Option<(ContentType, &[u8])> {
+    const TYPES: [ContentType; 4] = [ContentType::Text, ContentType::Json, ContentType::Xml, ContentType::Csv];
+    let (first, rest) = bytes.split_first()?;
+    TYPES.get(usize::from(*first) % TYPES.len()).map(|own| (*own, rest))
+}
+
+/// The policy's words: one that stands in a plain text as it is written, in any case, is found whatever is around it.
+pub(crate) fn words(bytes: &[u8]) {
+    let Some((content_type, content)) = texts_of(bytes) else { return };
+    let question = Question { name: "a", ..question(content_type) };
+    let Some(answer) = ask("words", &question, &[content.to_vec()]) else { return };
+    let Ok(text) = std::str::from_utf8(content) else { return };
+    if content_type != ContentType::Text || !text.is_ascii() {
+        return;
+    }
+    let text = text.to_ascii_lowercase();
+    let has_word = text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "umbra");
+    let letters: String = text.chars().filter(char::is_ascii_alphanumeric).collect();
+    let is_there = has_word || letters.contains("blueharvest");
+    assert!(!is_there || answer.is_err(), "a word of the list passed");
+}
+
+/// Markings: a line that is nothing but a level above the claimed label is found, whatever is around it.
+pub(crate) fn markings(bytes: &[u8]) {
+    let Some((content_type, content)) = texts_of(bytes) else { return };
+    let question = Question { name: "a", label: "CONFIDENTIAL", ..question(content_type) };
+    let Some(answer) = ask("markings", &question, &[content.to_vec()]) else { return };
+    let Ok(text) = std::str::from_utf8(content) else { return };
+    let is_above = |line: &str| matches!(line.trim(), "SECRET" | "TOP SECRET" | "(S)" | "(TS)" | "(TS//SI)");
+    let is_there = content_type == ContentType::Text && text.lines().any(is_above);
+    assert!(!is_there || answer.is_err(), "a marking above the label passed");
+}
+
 /// What a filter that was taken over may answer.
 pub(crate) fn answer(bytes: &[u8]) {
     let _ = fastness_guard::is_answer(bytes);
 }
 
 pub(crate) const TEXT_WORDS: &[&str] = &["\u{feff}", "\u{301}", "\u{202e}", "\u{fe0f}", "\u{2600}", "(S//NF)", "\r\n"];
+pub(crate) const CLAIM_WORDS: &[&str] = &["author", "Classification", "../", "C:\\", "a/b.txt", "\u{200b}", "e\u{301}"];
+pub(crate) const LISTED_WORDS: &[&str] =
+    &["umbra", "UMBRA", "blue", "harvest", "|", "\u{430}", "\u{ff55}", "{\"a\":", "<a>"];
+pub(crate) const MARKING_WORDS: &[&str] =
+    &["SECRET", "TOP SECRET//SI", "(TS//SI//NF)", "(S)", "CLASSIFICATION: ", "REL TO USA, GBR", "//", "{\"label\":\""];
 pub(crate) const JSON_WORDS: &[&str] = &["\\u0041", "\\ud83d\\ude00", "{\"a\":", "[1,", "1e10", "-0", "null", "true"];
 pub(crate) const MARKUP_WORDS: &[&str] =
     &["<?xml version='1.0'?>", "<a b='c'>", "</a>", "<![CDATA[", "]]>", "<!--", "-->", "&lt;", "&#x41;", "xmlns:p='u'"];
@@ -223,6 +294,50 @@ pub(crate) fn kind_seeds() -> Vec<Vec<u8>> {
         }
     }
     seeds
+}
+
+pub(crate) fn claim_seeds() -> Vec<Vec<u8>> {
+    let seeds: [&[&str]; 7] = [
+        &["a/b.txt"],
+        &["a.txt", "Author", "A. Person", "classification", "SECRET"],
+        &["a.txt", "author", "E\u{301}mile", "x-other", "\u{202e}"],
+        &["a.txt", "author", "a", "AUTHOR", "b"],
+        &["../a", "author", "a\r\nb"],
+        &["C:\\a.txt"],
+        &["in\u{200b}voice.txt", "author", "a\u{200b}"],
+    ];
+    let join = |pieces: &[&str]| pieces.iter().map(|piece| piece.as_bytes()).collect::<Vec<_>>().join(&0xff);
+    seeds.into_iter().map(join).collect()
+}
+
+/// The same pieces of text in each of the types that have some.
+fn in_each_type(pieces: &[&str]) -> Vec<Vec<u8>> {
+    let forms = |piece: &str| {
+        let quoted = piece.replace('"', "");
+        [
+            piece.to_owned(),
+            format!("{{\"a\": \"{quoted}\"}}"),
+            format!("<a b='c'>{quoted}</a>"),
+            format!("a,b\n{quoted},c\n"),
+        ]
+    };
+    let numbered = |text: (u8, String)| [&[text.0], text.1.as_bytes()].concat();
+    pieces.iter().flat_map(|piece| (0_u8..).zip(forms(piece)).map(numbered)).collect()
+}
+
+pub(crate) fn words_seeds() -> Vec<Vec<u8>> {
+    in_each_type(&["Project UMBRA", "umbr\u{430}", "b l u e harvest", "blue|harvest", "|umbra|", "penumbral umbrage"])
+}
+
+pub(crate) fn markings_seeds() -> Vec<Vec<u8>> {
+    in_each_type(&[
+        "SECRET",
+        "TOP SECRET//SI/TK//NOFORN",
+        "(S//NF) a plan",
+        "(TS//SI)",
+        "classification: SECRET//REL TO USA, GBR",
+        "no secret (s) // at all",
+    ])
 }
 
 pub(crate) fn answer_seeds() -> Vec<Vec<u8>> {

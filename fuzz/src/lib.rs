@@ -72,6 +72,27 @@ pub const TARGETS: &[Target] = &[
     Target { name: "guard_tar", run: guard::tar, seeds: guard::tar_seeds, words: guard::TAR_WORDS, len_max: 4096 },
     Target { name: "guard_gzip", run: guard::gzip, seeds: guard::gzip_seeds, words: &[], len_max: 512 },
     Target { name: "guard_type", run: guard::kind, seeds: guard::kind_seeds, words: &[], len_max: 512 },
+    Target {
+        name: "guard_claim",
+        run: guard::claim,
+        seeds: guard::claim_seeds,
+        words: guard::CLAIM_WORDS,
+        len_max: 512,
+    },
+    Target {
+        name: "guard_words",
+        run: guard::words,
+        seeds: guard::words_seeds,
+        words: guard::LISTED_WORDS,
+        len_max: 512,
+    },
+    Target {
+        name: "guard_markings",
+        run: guard::markings,
+        seeds: guard::markings_seeds,
+        words: guard::MARKING_WORDS,
+        len_max: 512,
+    },
     Target { name: "guard_answer", run: guard::answer, seeds: guard::answer_seeds, words: &[], len_max: 256 },
 ];
 

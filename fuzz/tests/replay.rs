@@ -41,5 +41,6 @@ macro_rules! targets {
 
 targets! {
     signature chunked s3_request iam_request trail xml form marking policy sealed damaged ledger witness bundle disclosed diode config
-    guard_text guard_json guard_xml guard_csv guard_png guard_jpeg guard_zip guard_tar guard_gzip guard_type guard_answer
+    guard_text guard_json guard_xml guard_csv guard_png guard_jpeg guard_zip guard_tar guard_gzip guard_type guard_claim guard_words guard_markings
+    guard_answer
 }

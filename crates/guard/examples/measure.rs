@@ -77,7 +77,8 @@ fn print(
 }
 
 fn filters(policy: &Policy, program: &Path, sample: &Sample, time: Duration, round: u32) -> Result<()> {
-    let question = Question { name: sample.name, content_type: sample.content_type, label: "SECRET", entries: &[] };
+    let question =
+        Question { name: sample.name, content_type: sample.content_type, label: "SECRET", metadata: &[], entries: &[] };
     let refused = |finding: fastness_guard::Finding| anyhow::anyhow!("{finding}");
     let start = |name: &str| Process::start(policy, program, name).map_err(refused);
     let content = sample.content.as_slice();
@@ -193,7 +194,8 @@ fn samples(size: usize, together: &'static [usize]) -> Result<Vec<Sample>> {
 fn archive(filter: &str, text: &str) -> Result<Vec<u8>> {
     let rules = fastness_guard::Rules::of(&policy());
     let entries = ["a.txt".to_owned()];
-    let question = Question { name: "a", content_type: ContentType::Zip, label: "SECRET", entries: &entries };
+    let question =
+        Question { name: "a", content_type: ContentType::Zip, label: "SECRET", metadata: &[], entries: &entries };
     let made = fastness_guard::filter::try_in_process(filter, &rules, &question, &[text.as_bytes().to_vec()]);
     let made = made.map_err(|finding| anyhow::anyhow!("{finding}"))?;
     made.contents.into_iter().next().context("the filter made nothing")

@@ -3,6 +3,9 @@
 
 use crate::Kind;
 use crate::rules::Refusal;
+use crate::timed::Timed;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use serde::{Deserialize, Serialize};
 use std::io::{Error, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -39,38 +42,137 @@ pub enum Antivirus {
     },
 }
 
+/// Something that no scanner knows: whoever answers about it works.
+const HARMLESS: &[u8] = b"harmless";
+/// Time for that. A daemon that reads its signatures anew may keep everybody waiting for a while.
+const PROBE: Duration = Duration::from_secs(10);
+/// How often a daemon whose queue is full is asked again.
+const AGAIN: Duration = Duration::from_millis(10);
+
+/// Why there is no clear answer.
+#[derive(Debug)]
+enum Silence {
+    /// Nobody is there: no content is to blame.
+    Away(Error),
+    /// It took the content, and did not answer in time.
+    Late,
+    /// It took the content, and its answer is none.
+    Broken(Error),
+    /// It takes no content of this size.
+    TooLarge,
+}
+
 impl Antivirus {
-    /// Refuses what the scanner knows.
-    pub(crate) fn scan(&self, content: &[u8]) -> Result<(), Refusal> {
-        let found = match self {
-            Antivirus::Off => return Ok(()),
-            Antivirus::Daemon { socket, time } => ask_daemon(socket, *time, content),
-            Antivirus::Program { program, database, time } => {
-                ask_program(program, database.as_deref(), Instant::now() + *time, content)
+    /// The time for one content.
+    pub(crate) fn time(&self) -> Duration {
+        match self {
+            Antivirus::Off => Duration::ZERO,
+            Antivirus::Daemon { time, .. } | Antivirus::Program { time, .. } => *time,
+        }
+    }
+
+    /// Whether the daemon answers about something harmless. A program is begun for each content anew; there is nothing to
+    /// ask before.
+    pub(crate) fn probe(&self) -> Result<(), Refusal> {
+        match self {
+            Antivirus::Off | Antivirus::Program { .. } => Ok(()),
+            Antivirus::Daemon { time, .. } => self.is_well(*time),
+        }
+    }
+
+    /// Refuses what the scanner knows, and what it gives no answer about within this time.
+    pub(crate) fn scan(&self, content: &[u8], time: Duration) -> Result<(), Refusal> {
+        let silence = match self.ask(content, time) {
+            Ok(None) => return Ok(()),
+            Ok(Some(name)) => {
+                let what = format!("ClamAV knows it as `{}`", name.escape_debug());
+                return Err(Refusal::new(Kind::Malware, what));
             }
+            Err(silence) => silence,
         };
-        match found {
+        let is_program = matches!(self, Antivirus::Program { .. });
+        Err(match silence {
+            Silence::TooLarge => Refusal::new(Kind::Size, "ClamAV takes no content of this size"),
+            Silence::Away(error) => Refusal::new(Kind::Unavailable, format!("ClamAV does not answer: {error}")),
+            // It may have been busy with something else than this content, or not work at all.
+            Silence::Late => match self.is_well(PROBE) {
+                Ok(()) => Refusal::new(Kind::Hang, "ClamAV did not answer in time"),
+                Err(refusal) => refusal,
+            },
+            Silence::Broken(error) => match if is_program { self.is_well(PROBE) } else { Ok(()) } {
+                Ok(()) => Refusal::new(Kind::Unanswered, format!("ClamAV took it and gave no answer: {error}")),
+                Err(refusal) => refusal,
+            },
+        })
+    }
+
+    fn ask(&self, content: &[u8], time: Duration) -> Result<Option<String>, Silence> {
+        let deadline = Instant::now() + time;
+        match self {
+            Antivirus::Off => Ok(None),
+            Antivirus::Daemon { socket, .. } => ask_daemon(socket, deadline, content),
+            Antivirus::Program { program, database, .. } => {
+                ask_program(program, database.as_deref(), deadline, content)
+            }
+        }
+    }
+
+    fn is_well(&self, time: Duration) -> Result<(), Refusal> {
+        let unwell = |what: String| Err(Refusal::new(Kind::Unavailable, what));
+        match self.ask(HARMLESS, time.min(PROBE)) {
             Ok(None) => Ok(()),
-            Ok(Some(name)) => Err(Refusal::new(Kind::Malware, format!("ClamAV knows it as `{}`", name.escape_debug()))),
-            Err(error) => Err(Refusal::new(Kind::Unavailable, format!("ClamAV does not answer: {error}"))),
+            Ok(Some(_)) => unwell("ClamAV finds something in what is harmless".to_owned()),
+            Err(Silence::Away(error) | Silence::Broken(error)) => unwell(format!("ClamAV does not answer: {error}")),
+            Err(Silence::Late | Silence::TooLarge) => {
+                unwell("ClamAV does not answer about what is harmless".to_owned())
+            }
         }
     }
 }
 
-fn ask_daemon(socket: &Path, time: Duration, content: &[u8]) -> Result<Option<String>, Error> {
-    let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(time))?;
-    stream.set_write_timeout(Some(time))?;
-    stream.write_all(b"zINSTREAM\0")?;
+/// Late, or broken.
+fn silence(error: Error) -> Silence {
+    if error.kind() == ErrorKind::TimedOut { Silence::Late } else { Silence::Broken(error) }
+}
+
+/// One deadline holds for all of it: to be let in, to hand over, to be answered.
+fn ask_daemon(socket: &Path, deadline: Instant, content: &[u8]) -> Result<Option<String>, Silence> {
+    let mut stream = connect(socket, deadline).map_err(Silence::Away)?;
+    let handed = hand_over(&mut Timed { pipe: &mut stream, deadline }, content);
+    // A daemon that had enough of it says so before it stops reading.
+    let mut reply = String::new();
+    let answered = Timed { pipe: &mut stream, deadline }.take(REPLY_BYTES_MAX).read_to_string(&mut reply);
+    let reply = reply.trim_end_matches(['\0', '\n']);
+    if reply.contains("size limit exceeded") {
+        return Err(Silence::TooLarge);
+    }
+    handed.and(answered).map_err(silence)?;
+    understand(reply).map_err(Silence::Broken)
+}
+
+fn hand_over(to: &mut impl Write, content: &[u8]) -> Result<(), Error> {
+    to.write_all(b"zINSTREAM\0")?;
     for chunk in content.chunks(CHUNK_BYTES) {
         let length = u32::try_from(chunk.len()).map_err(|_| ErrorKind::InvalidInput)?;
-        stream.write_all(&length.to_be_bytes())?;
-        stream.write_all(chunk)?;
+        to.write_all(&length.to_be_bytes())?;
+        to.write_all(chunk)?;
     }
-    stream.write_all(&[0; 4])?;
-    let mut reply = String::new();
-    stream.take(REPLY_BYTES_MAX).read_to_string(&mut reply)?;
-    understand(reply.trim_end_matches(['\0', '\n']))
+    to.write_all(&[0; 4])
+}
+
+/// A connection that never blocks. A socket of this kind is let in at once, or not, when too many wait before it.
+fn connect(socket: &Path, deadline: Instant) -> Result<UnixStream, Error> {
+    let address = SocketAddrUnix::new(socket)?;
+    loop {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let ours = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        match rustix::net::connect(&ours, &address) {
+            Ok(()) => return Ok(ours.into()),
+            Err(Errno::AGAIN | Errno::INTR) if Instant::now() < deadline => std::thread::sleep(AGAIN),
+            Err(Errno::AGAIN | Errno::INTR) => return Err(ErrorKind::TimedOut.into()),
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// `stream: OK`, `stream: NAME FOUND`, or an error.
@@ -88,31 +190,35 @@ fn ask_program(
     database: Option<&Path>,
     deadline: Instant,
     content: &[u8],
-) -> Result<Option<String>, Error> {
+) -> Result<Option<String>, Silence> {
     let mut command = Command::new(program);
     command.args(["--no-summary", "--stdout", "--alert-exceeds-max=yes"]);
     if let Some(database) = database {
         command.arg("--database").arg(database);
     }
     command.arg("-").env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = command.spawn()?;
-    let Some(mut to) = child.stdin.take() else { return Err(ErrorKind::BrokenPipe.into()) };
+    let mut child = command.spawn().map_err(Silence::Away)?;
+    let Some(mut to) = child.stdin.take() else { return Err(Silence::Away(ErrorKind::BrokenPipe.into())) };
     let status = std::thread::scope(|scope| {
         scope.spawn(move || {
             // A scanner that stops reading has made up its mind, or is about to be ended.
             let _ = to.write_all(content);
         });
         wait(&mut child, deadline)
-    })?;
+    });
+    let status = status.map_err(silence)?;
     let mut said = String::new();
     if let Some(from) = child.stdout.take() {
-        from.take(REPLY_BYTES_MAX).read_to_string(&mut said)?;
+        from.take(REPLY_BYTES_MAX).read_to_string(&mut said).map_err(Silence::Broken)?;
     }
     let last = said.lines().find(|line| line.ends_with(" FOUND")).unwrap_or_default();
     match status.code() {
         Some(0) => Ok(None),
-        Some(1) => understand(&format!("stream: {}", last.rsplit_once(": ").map_or(last, |(_, name)| name))),
-        _ => Err(Error::other("it ended with an error")),
+        Some(1) => {
+            let name = last.rsplit_once(": ").map_or(last, |(_, name)| name);
+            understand(&format!("stream: {name}")).map_err(Silence::Broken)
+        }
+        _ => Err(Silence::Broken(Error::other("it ended with an error"))),
     }
 }
 
@@ -138,7 +244,7 @@ mod tests {
     fn only_a_clear_answer_is_one() {
         assert_eq!(understand("stream: OK").unwrap(), None);
         assert_eq!(understand("stream: Eicar-Test FOUND").unwrap(), Some("Eicar-Test".to_owned()));
-        assert!(understand("INSTREAM size limit exceeded. ERROR").is_err());
+        assert!(understand("stream: Can't allocate memory ERROR").is_err());
         assert!(understand("").is_err());
     }
 }

@@ -17,7 +17,8 @@ impl Room {
         Room { bytes: bounds.expanded_bytes.min(by_ratio), entries: bounds.entries }
     }
 
-    fn take(&mut self, contents: &[Vec<u8>]) -> Result<(), Refusal> {
+    /// Takes it for what expanded out of an archive.
+    pub(crate) fn take(&mut self, contents: &[Vec<u8>]) -> Result<(), Refusal> {
         let bytes = contents.iter().map(Vec::len).sum();
         let entries = self.entries.checked_sub(contents.len());
         self.entries = entries.ok_or_else(|| Refusal::new(Kind::Count, "more entries than the policy allows"))?;
@@ -43,12 +44,12 @@ impl Guard {
                 Refusal::new(Kind::Depth, "archives within archives, deeper than the policy allows"),
             ));
         }
-        let opened = self.ask(open, task, &[content], passage).map_err(|found| within(found, place))?;
+        let opened = self.ask(open, (task, &[content]), passage).map_err(|found| within(found, place))?;
         if opened.entries.len() != opened.parts.len() {
             return Err(fault(open, Refusal::new(Kind::Crash, "the filter's answer is none")));
         }
         passage.note(open, place, &opened);
-        passage.room.take(&opened.parts).map_err(|refusal| fault("guard", refusal))?;
+        passage.take(&opened.parts).map_err(|refusal| fault("guard", refusal))?;
         let mut anew = Vec::with_capacity(opened.parts.len());
         for (name, entry) in opened.entries.iter().zip(&opened.parts) {
             let place = inside(place, name);
@@ -58,7 +59,7 @@ impl Guard {
                 label: task.label.clone(),
                 ..Task::default()
             };
-            self.ask("claim", &inner, &[], passage).map_err(|found| within(found, &place))?;
+            self.claim(&inner, passage).map_err(|found| within(found, &place))?;
             // One after the other: what expands out of each counts against the room of all.
             let mut entry = [Way::new(inner, entry, place, depth.saturating_add(1), passage)];
             self.contents(&mut entry);
@@ -67,14 +68,14 @@ impl Guard {
         }
         let entries = Task { entries: opened.entries.clone(), ..task.clone() };
         let contents: Vec<&[u8]> = anew.iter().map(Vec::as_slice).collect();
-        let written = self.ask(rewrite, &entries, &contents, passage).map_err(|found| within(found, place))?;
+        let written = self.ask(rewrite, (&entries, &contents), passage).map_err(|found| within(found, place))?;
         passage.note(rewrite, place, &written);
         let Some(archive) = written.parts.into_iter().next() else {
             return Err(fault(rewrite, Refusal::new(Kind::Crash, "the filter made nothing")));
         };
         let mut compared = vec![content, archive.as_slice()];
         compared.extend(opened.parts.iter().chain(&anew).map(Vec::as_slice));
-        self.ask(check, &entries, &compared, passage).map_err(|found| within(found, place))?;
+        self.ask(check, (&entries, &compared), passage).map_err(|found| within(found, place))?;
         Ok(archive)
     }
 }

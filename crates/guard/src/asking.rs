@@ -1,5 +1,6 @@
 //! The filters' processes, and how they are asked: about many contents at once, and about each alone when that goes wrong.
 
+use crate::patience::Patience;
 use crate::pipeline::finding;
 use crate::rules::{Answer, Done, Refusal};
 use crate::worker::{Ask, Death, Worker};
@@ -20,26 +21,25 @@ pub(crate) struct Filters {
     rules: Vec<u8>,
     bounds: Bounds,
     workers: BTreeMap<&'static str, Worker>,
+    /// What is left of the bundle's.
+    pub(crate) patience: Patience,
 }
 
-/// What a filter said of one content, and how much time it took for it: its share, if it was asked about others, too.
-#[derive(Debug)]
-pub(crate) struct Answered {
-    pub(crate) done: Result<Done, Finding>,
-    pub(crate) took: Duration,
-}
+/// What a filter said of one content.
+type Answered = Result<Done, Finding>;
 
 impl Filters {
     pub(crate) fn new(program: PathBuf, rules: Vec<u8>, bounds: Bounds) -> Filters {
-        Filters { program, rules, bounds, workers: BTreeMap::new() }
+        Filters { program, rules, bounds, workers: BTreeMap::new(), patience: Patience::new(&bounds) }
     }
 
-    /// Ends all processes.
+    /// Ends all processes; another bundle's patience begins.
     pub(crate) fn end(&mut self) {
         self.workers.clear();
+        self.patience = Patience::new(&self.bounds);
     }
 
-    /// Asks one filter; one answer each, in order.
+    /// Asks one filter; one answer each, in order. The time that it takes is taken off each object's.
     pub(crate) fn ask(&mut self, name: &'static str, asks: &[Ask<'_>]) -> Vec<Answered> {
         let (mut all, mut rest) = (Vec::with_capacity(asks.len()), asks);
         while let Some((group, behind)) = rest.split_at_checked(together(rest)).filter(|(group, _)| !group.is_empty()) {
@@ -50,37 +50,63 @@ impl Filters {
     }
 
     fn group(&mut self, name: &'static str, group: &[Ask<'_>]) -> Vec<Answered> {
+        // Without patience left, none waits for what another one makes of a filter.
+        if group.len() > 1 && self.patience.left().is_zero() {
+            return self.each(name, group);
+        }
+        let time = match group {
+            [one] => one.clock.get().allowed(self.bounds.time, self.patience),
+            _ => self.bounds.time.min(self.patience.left()),
+        };
         let begin = Instant::now();
-        let share = |begin: Instant| begin.elapsed() / u32::try_from(group.len()).unwrap_or(1).max(1);
-        match self.talk(name, group) {
-            Ok(answers) => {
-                let took = share(begin);
-                let answered = |answer| match answer {
-                    Answer::Done(done) => Answered { done: Ok(done), took },
-                    Answer::Refused(refusal) => Answered { done: Err(finding(name, refusal)), took },
-                };
-                answers.into_iter().map(answered).collect()
-            }
+        let said = self.talk(name, group, time);
+        let took = begin.elapsed();
+        match said {
             // Nobody knows which one it was: each is asked about alone.
             Err(death) if group.len() > 1 && death.kind != Kind::Unavailable => {
-                group.iter().flat_map(|one| self.group(name, std::slice::from_ref(one))).collect()
+                self.patience.spend(took);
+                self.each(name, group)
             }
-            Err(Death { kind, what }) => {
-                let (found, took) = (finding(name, Refusal::new(kind, what)), share(begin));
-                group.iter().map(|_| Answered { done: Err(found.clone()), took }).collect()
+            said => {
+                let share = took / u32::try_from(group.len()).unwrap_or(1).max(1);
+                group.iter().for_each(|ask| self.spend(ask, share));
+                match said {
+                    Ok(answers) => answers.into_iter().map(|answer| answered(name, answer)).collect(),
+                    Err(Death { kind, what }) => {
+                        let found = finding(name, Refusal::new(kind, what));
+                        group.iter().map(|_| Err(found.clone())).collect()
+                    }
+                }
             }
         }
     }
 
+    fn each(&mut self, name: &'static str, group: &[Ask<'_>]) -> Vec<Answered> {
+        group.iter().flat_map(|one| self.group(name, std::slice::from_ref(one))).collect()
+    }
+
+    fn spend(&mut self, ask: &Ask<'_>, time: Duration) {
+        let mut clock = ask.clock.get();
+        clock.spend(time, &mut self.patience);
+        ask.clock.set(clock);
+    }
+
     /// One message to a filter's process, and one back. A process that died is replaced for the next one.
-    fn talk(&mut self, name: &'static str, asks: &[Ask<'_>]) -> Result<Vec<Answer>, Death> {
+    fn talk(&mut self, name: &'static str, asks: &[Ask<'_>], time: Duration) -> Result<Vec<Answer>, Death> {
         let mut worker = match self.workers.remove(name) {
             Some(worker) => worker,
             None => Worker::start(&self.program, name, &self.bounds, &self.rules)?,
         };
-        let answers = worker.ask(asks, &self.bounds)?;
+        let answers = worker.ask(asks, &self.bounds, time)?;
         self.workers.insert(name, worker);
         Ok(answers)
+    }
+}
+
+fn answered(name: &str, answer: Answer) -> Answered {
+    match answer {
+        Answer::Done(done) => Ok(done),
+        Answer::Refused(refusal) => Err(finding(name, refusal)),
     }
 }
 
@@ -98,13 +124,17 @@ fn together(asks: &[Ask<'_>]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::patience::Clock;
     use crate::rules::Task;
+    use std::cell::Cell;
 
     #[test]
     fn what_goes_together_is_bounded_and_never_nothing() {
         let (task, large, small) = (Task::default(), vec![0; TOGETHER_BYTES_MAX + 1], [0; 4_096]);
+        let clock = Cell::new(Clock::new(&Bounds::default(), 0));
         let of = |contents: &[&[u8]]| -> usize {
-            let asks: Vec<Ask<'_>> = contents.iter().map(|one| Ask { task: &task, contents: vec![one] }).collect();
+            let asks: Vec<Ask<'_>> =
+                contents.iter().map(|one| Ask { task: &task, contents: vec![one], clock: &clock }).collect();
             together(&asks)
         };
         assert_eq!(of(&[]), 0);

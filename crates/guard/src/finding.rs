@@ -133,6 +133,8 @@ pub enum Kind {
     Sandbox,
     /// A filter or scanner is not to be had: nothing passes without it.
     Unavailable,
+    /// The scanner answered about something harmless just before, took this content, and gave no answer.
+    Unanswered,
 }
 
 impl fmt::Display for Kind {

@@ -32,6 +32,7 @@ mod asking;
 mod content_type;
 pub mod filter;
 mod finding;
+mod patience;
 mod pipeline;
 mod policy;
 mod process;
@@ -39,6 +40,7 @@ mod protocol;
 mod rules;
 mod sandbox;
 mod serve;
+mod timed;
 mod worker;
 
 pub use antivirus::Antivirus;

@@ -3,11 +3,14 @@
 use crate::archive::Room;
 use crate::asking::Filters as Processes;
 use crate::content_type::Filters;
+use crate::filter::words;
+use crate::patience::Clock;
 use crate::rules::{Done, LoadedScale, Refusal, RulesText, Task};
 use crate::worker::Ask;
 use crate::{ContentType, Finding, Kind, Object, Policy, Verdict};
+use std::cell::Cell;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Why there is no guard.
 #[derive(thiserror::Error, Debug)]
@@ -28,14 +31,15 @@ pub struct Guard {
     /// The one of the claimed labels.
     claims: LoadedScale,
     processes: Processes,
+    /// Whether the scanner answered about something harmless before this batch, or why not.
+    scanner: Result<(), Refusal>,
 }
 
 /// What goes through the pipeline with one object.
 pub(crate) struct Passage {
     pub(crate) notes: Vec<Finding>,
     pub(crate) room: Room,
-    /// What is left of the time that the whole object may take.
-    left: Duration,
+    clock: Cell<Clock>,
 }
 
 /// A content on its way through the pipeline: an object's, or that of an archive's entry.
@@ -46,6 +50,8 @@ pub(crate) struct Way<'a> {
     pub(crate) place: String,
     pub(crate) depth: usize,
     pub(crate) passage: &'a mut Passage,
+    /// Metadata that one filter kept, and the other one has not seen yet.
+    kept: Vec<(String, String)>,
     /// What was written anew so far, or why it stops here.
     pub(crate) anew: Result<Vec<u8>, Finding>,
 }
@@ -72,14 +78,16 @@ impl Guard {
         let scales = policy.scales.iter().map(LoadedScale::load).collect::<Result<Vec<_>, _>>();
         let claims = scales.map_err(GuardError::Policy)?.into_iter().next();
         let claims = claims.ok_or_else(|| GuardError::Policy("it says nothing of markings".to_owned()))?;
+        // Or each object would learn of it, and none of the operators.
+        words::check(&policy.words).map_err(GuardError::Policy)?;
         let rules =
             postcard::to_stdvec(&RulesText::of(&policy)).map_err(|error| GuardError::Policy(error.to_string()))?;
         let processes = Processes::new(program, rules, policy.bounds);
-        Ok(Guard { policy, claims, processes })
+        Ok(Guard { policy, claims, processes, scanner: Ok(()) })
     }
 
     /// Ends all filters' processes, so that the next object meets new ones: to be done between bundles, so that nothing that
-    /// one of them did to a filter lasts.
+    /// one of them did to a filter lasts. The time that a bundle's objects may take beyond what each earned begins anew.
     pub fn renew(&mut self) {
         self.processes.end();
     }
@@ -92,32 +100,40 @@ impl Guard {
 
     /// Checks many objects, each as if it were alone, and one verdict each, in order: a filter is asked about all of them
     /// at once, so that small ones do not each wait for a process. One that makes a filter hang, crash or eat memory stops
-    /// nothing but itself: the others are asked about anew.
+    /// nothing but itself: the others are asked about anew. Objects that hang have all of their time until the bundle's
+    /// patience is used up, and then a second (`docs/guard.md`).
     pub fn inspect_many(&mut self, objects: &[Object]) -> Vec<Verdict> {
         let passage = |object: &Object| Passage {
             notes: Vec::new(),
             room: Room::new(&self.policy.bounds, object.content.len()),
-            left: self.policy.bounds.total_time,
+            clock: Cell::new(Clock::new(&self.policy.bounds, object.content.len())),
         };
+        self.scanner = self.policy.antivirus.probe();
         let mut passages: Vec<Passage> = objects.iter().map(passage).collect();
         let begin = |(object, passage)| self.begin(object, passage);
         let mut ways: Vec<Way<'_>> = objects.iter().zip(&mut passages).map(begin).collect();
-        let keys = self.policy.metadata_keys.clone();
         self.stage(
             "claim",
             &mut ways,
             About::Nothing,
             |_| true,
             |way, done| {
-                // The filter says what is kept; that it kept nothing else is not left to it alone.
-                if done.metadata.iter().any(|(key, _)| !keys.contains(key)) {
-                    return Err(finding(
-                        "claim",
-                        Refusal::new(Kind::Crash, "the filter kept what the policy does not"),
-                    ));
-                }
                 way.passage.note("claim", "", &done);
-                way.task.metadata = done.metadata;
+                let kept = postcard::to_stdvec(&done.metadata);
+                way.anew = Ok(kept.map_err(|_| own(Kind::Crash, "metadata that cannot be written"))?);
+                way.kept = done.metadata;
+                Ok(())
+            },
+        );
+        // What the first filter kept is not left to it alone.
+        self.stage(
+            "claim-check",
+            &mut ways,
+            About::After,
+            |_| true,
+            |way, _| {
+                way.task.metadata = std::mem::take(&mut way.kept);
+                way.anew = Ok(Vec::new());
                 Ok(())
             },
         );
@@ -165,9 +181,7 @@ impl Guard {
         self.stage("type-claim", ways, About::Before, |_| true, nothing);
         self.stage("type-check", ways, About::Before, |_| true, nothing);
         for way in ways.iter_mut().filter(|way| way.anew.is_ok()) {
-            let begin = Instant::now();
-            let scanned = self.policy.antivirus.scan(way.content).map_err(|refusal| finding("clamav", refusal));
-            way.passage.spend(begin.elapsed());
+            let scanned = self.scan(way);
             way.stop(scanned);
         }
         for content_type in ContentType::ALL {
@@ -210,6 +224,32 @@ impl Guard {
         Ok(())
     }
 
+    /// Has the scanner look at a content as it came.
+    fn scan(&mut self, way: &Way<'_>) -> Result<(), Finding> {
+        let scanned = |refusal: Refusal| finding("clamav", refusal);
+        self.scanner.clone().map_err(scanned)?;
+        let antivirus = &self.policy.antivirus;
+        let mut clock = way.passage.clock.get();
+        let begin = Instant::now();
+        let found = antivirus.scan(way.content, clock.allowed(antivirus.time(), self.processes.patience));
+        clock.spend(begin.elapsed(), &mut self.processes.patience);
+        way.passage.clock.set(clock);
+        if let Err(refusal) = &found
+            && refusal.kind == Kind::Unavailable
+        {
+            // The others of this batch need not wait for it, too.
+            self.scanner = found.clone();
+        }
+        found.map_err(scanned)
+    }
+
+    /// Asks both filters about the name of an archive's entry.
+    pub(crate) fn claim(&mut self, task: &Task, passage: &Passage) -> Result<(), Finding> {
+        self.ask("claim", (task, &[]), passage)?;
+        let nothing = postcard::to_stdvec(&task.metadata).unwrap_or_default();
+        self.ask("claim-check", (task, &[&nothing]), passage).map(|_| ())
+    }
+
     /// Asks one filter about all that still go on and that are for it.
     fn stage(
         &mut self,
@@ -220,14 +260,13 @@ impl Guard {
         mut then: impl FnMut(&mut Way<'_>, Done) -> Result<(), Finding>,
     ) {
         for way in ways.iter_mut().filter(|way| way.anew.is_ok() && is_for(way)) {
-            way.stop(way.passage.check_time(name));
+            way.stop(self.check_time(name, way.passage));
         }
         let asked = |way: &Way<'_>| way.anew.is_ok() && is_for(way);
         let asks: Vec<Ask<'_>> = ways.iter().filter(|way| asked(way)).map(|way| way.ask(about)).collect();
         let answers = self.processes.ask(name, &asks);
         for (way, answer) in ways.iter_mut().filter(|way| asked(way)).zip(answers) {
-            way.passage.spend(answer.took);
-            let then = answer.done.and_then(|done| then(way, done));
+            let then = answer.and_then(|done| then(way, done));
             way.stop(then);
         }
     }
@@ -236,15 +275,21 @@ impl Guard {
     pub(crate) fn ask(
         &mut self,
         name: &'static str,
-        task: &Task,
-        contents: &[&[u8]],
-        passage: &mut Passage,
+        (task, contents): (&Task, &[&[u8]]),
+        passage: &Passage,
     ) -> Result<Done, Finding> {
-        passage.check_time(name)?;
-        let answer = self.processes.ask(name, &[Ask { task, contents: contents.to_vec() }]).into_iter().next();
-        let answer = answer.ok_or_else(|| finding(name, Refusal::new(Kind::Crash, "the filter made nothing")))?;
-        passage.spend(answer.took);
-        answer.done
+        self.check_time(name, passage)?;
+        let ask = Ask { task, contents: contents.to_vec(), clock: &passage.clock };
+        let answer = self.processes.ask(name, &[ask]).into_iter().next();
+        answer.unwrap_or_else(|| Err(finding(name, Refusal::new(Kind::Crash, "the filter made nothing"))))
+    }
+
+    fn check_time(&self, filter: &str, passage: &Passage) -> Result<(), Finding> {
+        if passage.clock.get().allowed(self.policy.bounds.time, self.processes.patience).is_zero() {
+            let what = "the whole object took longer than the policy allows";
+            return Err(finding(filter, Refusal::new(Kind::Hang, what)));
+        }
+        Ok(())
     }
 }
 
@@ -253,7 +298,7 @@ const METADATA_BYTES_MAX: usize = 64 << 10;
 
 impl<'a> Way<'a> {
     pub(crate) fn new(task: Task, content: &'a [u8], place: String, depth: usize, passage: &'a mut Passage) -> Way<'a> {
-        Way { task, content, place, depth, passage, anew: Ok(Vec::new()) }
+        Way { task, content, place, depth, passage, kept: Vec::new(), anew: Ok(Vec::new()) }
     }
 
     fn ask(&self, about: About) -> Ask<'_> {
@@ -264,7 +309,7 @@ impl<'a> Way<'a> {
             About::After => vec![anew],
             About::Both => vec![self.content, anew],
         };
-        Ask { task: &self.task, contents }
+        Ask { task: &self.task, contents, clock: &self.passage.clock }
     }
 
     /// Goes no further, if this is why not.
@@ -283,15 +328,10 @@ impl Passage {
         }
     }
 
-    fn spend(&mut self, time: Duration) {
-        self.left = self.left.saturating_sub(time);
-    }
-
-    fn check_time(&self, filter: &str) -> Result<(), Finding> {
-        if self.left.is_zero() {
-            let what = "the whole object took longer than the policy allows";
-            return Err(finding(filter, Refusal::new(Kind::Hang, what)));
-        }
+    /// Takes room for what expanded out of an archive; it earns time, too.
+    pub(crate) fn take(&mut self, contents: &[Vec<u8>]) -> Result<(), Refusal> {
+        self.room.take(contents)?;
+        self.clock.get_mut().earn(contents.len(), contents.iter().map(Vec::len).sum());
         Ok(())
     }
 }

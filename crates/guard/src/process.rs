@@ -1,9 +1,11 @@
 //! One filter in its process, asked by itself: for measurements.
 
 use crate::filter::{Made, Question};
-use crate::rules::{Answer, Answered, Refusal, RulesText};
-use crate::worker::{Ask, Death, Worker};
+use crate::patience::Clock;
+use crate::rules::{Answer, Refusal, RulesText};
+use crate::worker::{self, Ask, Death, Worker};
 use crate::{Bounds, Finding, Kind, Policy};
+use std::cell::Cell;
 use std::path::Path;
 
 /// A filter's process in its sandbox. Dropped, it ends.
@@ -47,11 +49,13 @@ impl Process {
         many: &[&[&[u8]]],
     ) -> Result<Vec<Result<Made, Finding>>, Finding> {
         let task = question.task();
-        let asks: Vec<Ask<'_>> = many.iter().map(|one| Ask { task: &task, contents: one.to_vec() }).collect();
-        let answers = self.worker.ask(&asks, &self.bounds);
+        let clock = Cell::new(Clock::new(&self.bounds, 0));
+        let asks = many.iter().map(|one| Ask { task: &task, contents: one.to_vec(), clock: &clock });
+        let asks: Vec<Ask<'_>> = asks.collect();
+        let answers = self.worker.ask(&asks, &self.bounds, self.bounds.time);
         let answers = answers.map_err(|Death { kind, what }| finding(&self.name, kind, what))?;
         let one = |answer| match answer {
-            Answer::Done(done) => Ok(Made { entries: done.entries, contents: done.parts }),
+            Answer::Done(done) => Ok(Made { metadata: done.metadata, entries: done.entries, contents: done.parts }),
             Answer::Refused(Refusal { kind, what, place }) => Err(Finding { place, ..finding(&self.name, kind, what) }),
         };
         Ok(answers.into_iter().map(one).collect())
@@ -62,11 +66,13 @@ fn finding(filter: &str, kind: Kind, what: String) -> Finding {
     Finding { filter: filter.to_owned(), kind, what, place: String::new() }
 }
 
+/// How many answers [`is_answer`] looks for.
+const ANSWERS: usize = 4;
+
 /// Reads an answer as the guard does, and says whether it is one: for fuzzers, because a filter that hostile content has
 /// taken over may answer anything.
 #[must_use]
 pub fn is_answer(bytes: &[u8]) -> bool {
-    let message = crate::protocol::read(&mut &*bytes, 1 << 20);
-    let head = message.ok().flatten().and_then(|parts| parts.into_iter().next()).unwrap_or_default();
-    postcard::from_bytes::<Vec<Answered>>(&head).is_ok()
+    let message = crate::protocol::read(&mut &*bytes, 1 << 20, 1 << 20).ok().flatten();
+    message.is_some_and(|parts| (0..=ANSWERS).any(|questions| worker::understand(parts.clone(), questions).is_ok()))
 }

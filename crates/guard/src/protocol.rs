@@ -11,8 +11,9 @@ pub(crate) const PARTS_MAX: u32 = 1 << 20;
 /// Small messages go in one piece.
 pub(crate) const BUFFER_BYTES: usize = 64 << 10;
 
-/// Reads a message of at most so many bytes; nothing if the other side closed before it began.
-pub(crate) fn read(from: &mut impl Read, bytes_max: usize) -> Result<Option<Vec<Vec<u8>>>> {
+/// Reads a message whose first part has at most so many bytes, and the others together; nothing if the other side closed
+/// before it began.
+pub(crate) fn read(from: &mut impl Read, head_max: usize, rest_max: usize) -> Result<Option<Vec<Vec<u8>>>> {
     let (mut first, mut rest, mut word) = ([0; 1], [0; 3], [0; 4]);
     if from.read(&mut first)? == 0 {
         return Ok(None);
@@ -24,8 +25,11 @@ pub(crate) fn read(from: &mut impl Read, bytes_max: usize) -> Result<Option<Vec<
         return Err(Error::new(ErrorKind::InvalidData, "a message of no or too many parts"));
     }
     let mut parts = Vec::new();
-    let mut left = bytes_max;
-    for _ in 0..count {
+    let mut left = head_max;
+    for part in 0..count {
+        if part == 1 {
+            left = rest_max;
+        }
         from.read_exact(&mut word)?;
         let length = usize::try_from(u32::from_le_bytes(word)).unwrap_or(usize::MAX);
         left =
@@ -67,25 +71,31 @@ mod tests {
         fn what_is_written_is_read(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 1..9)) {
             let mut wire = Vec::new();
             write(&mut wire, &parts.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
-            prop_assert_eq!(read(&mut wire.as_slice(), 400).unwrap(), Some(parts));
+            prop_assert_eq!(read(&mut wire.as_slice(), 40, 400).unwrap(), Some(parts));
         }
 
         #[test]
         fn any_bytes_are_a_message_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
-            let _ = read(&mut bytes.as_slice(), 1_000);
+            let _ = read(&mut bytes.as_slice(), 1_000, 1_000);
         }
     }
 
     #[test]
     fn the_end_before_a_message_is_the_end_and_within_one_an_error() {
-        assert_eq!(read(&mut [].as_slice(), 9).unwrap(), None);
-        assert!(read(&mut [1, 0, 0].as_slice(), 9).is_err());
-        assert!(read(&mut [1, 0, 0, 0, 5, 0, 0, 0, 1].as_slice(), 9).is_err());
+        assert_eq!(read(&mut [].as_slice(), 9, 9).unwrap(), None);
+        assert!(read(&mut [1, 0, 0].as_slice(), 9, 9).is_err());
+        assert!(read(&mut [1, 0, 0, 0, 5, 0, 0, 0, 1].as_slice(), 9, 9).is_err());
     }
 
     #[test]
     fn more_than_was_agreed_is_refused_before_it_is_read() {
         let lie = [1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff];
-        assert!(read(&mut lie.as_slice(), 9).unwrap_err().to_string().contains("too long"));
+        assert!(read(&mut lie.as_slice(), 9, 9).unwrap_err().to_string().contains("too long"));
+        let mut wire = Vec::new();
+        write(&mut wire, &[b"head", b"content", b"more"]).unwrap();
+        assert!(read(&mut wire.as_slice(), 4, 11).is_ok());
+        for (head_max, rest_max) in [(3, 1_000), (1_000, 10)] {
+            assert!(read(&mut wire.as_slice(), head_max, rest_max).is_err(), "neither has the other's room");
+        }
     }
 }

@@ -3,8 +3,11 @@
 use crate::filter::markings::Level;
 use crate::filter::words::Words;
 use crate::{Bounds, ContentType, Kind, Policy, Scale};
+use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use std::cell::OnceCell;
+use std::fmt;
+use std::marker::PhantomData;
 
 /// The part of a policy that filters need.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -68,18 +71,54 @@ pub(crate) enum Answer {
     Refused(Refusal),
 }
 
+/// Notes of one answer; no filter makes more than a few.
+const NOTES_MAX: usize = 32;
+/// Pairs of metadata of one answer; a name and its value take bytes, of which an object has 64 KiB.
+const METADATA_MAX: usize = 4_096;
+/// Entries of one answer: each has a part of the message.
+const ENTRIES_MAX: usize = 1 << 20;
+
 /// What a filter made.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Done {
     /// What was changed, each with its place.
+    #[serde(deserialize_with = "at_most::<_, _, NOTES_MAX>")]
     pub(crate) notes: Vec<(String, String)>,
     /// Metadata that is kept.
+    #[serde(deserialize_with = "at_most::<_, _, METADATA_MAX>")]
     pub(crate) metadata: Vec<(String, String)>,
     /// Names of the archive's entries, one for each part.
+    #[serde(deserialize_with = "at_most::<_, _, ENTRIES_MAX>")]
     pub(crate) entries: Vec<String>,
     /// Contents. They travel beside the answer, not in it.
     #[serde(skip)]
     pub(crate) parts: Vec<Vec<u8>>,
+}
+
+/// Reads a list of at most so many: what says that it has more is no answer, and takes no room.
+fn at_most<'de, D: Deserializer<'de>, T: Deserialize<'de>, const MAX: usize>(from: D) -> Result<Vec<T>, D::Error> {
+    struct List<T, const MAX: usize>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for List<T, MAX> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a list of at most {MAX}")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+            let mut list = Vec::new();
+            while let Some(item) = items.next_element()? {
+                if list.len() == MAX {
+                    return Err(A::Error::invalid_length(MAX + 1, &self));
+                }
+                list.push(item);
+            }
+            Ok(list)
+        }
+    }
+
+    from.deserialize_seq(List::<T, MAX>(PhantomData))
 }
 
 /// Why a filter refuses.
@@ -144,12 +183,12 @@ impl Rules {
 
     pub(crate) fn words(&self) -> Result<&Words, Refusal> {
         let words = self.words.get_or_init(|| Words::new(&self.text.words));
-        words.as_ref().map_err(|error| Refusal::new(Kind::Unavailable, error.clone()))
+        words.as_ref().map_err(|error| Refusal::new(Kind::Crash, error.clone()))
     }
 
     pub(crate) fn scales(&self) -> Result<&[LoadedScale], Refusal> {
         let scales = self.scales.get_or_init(|| self.text.scales.iter().map(LoadedScale::load).collect());
-        scales.as_deref().map_err(|error| Refusal::new(Kind::Unavailable, error.clone()))
+        scales.as_deref().map_err(|error| Refusal::new(Kind::Crash, error.clone()))
     }
 }
 

@@ -41,15 +41,15 @@ pub fn serve(mut arguments: impl Iterator<Item = String>, find: fn(&str) -> Opti
     sandbox::enter(memory)?;
     // INVARIANT: nothing is read above this line.
     let (mut from, mut to) = (BufReader::with_capacity(protocol::BUFFER_BYTES, stdin().lock()), stdout().lock());
-    let Some(first) = protocol::read(&mut from, OVERHEAD_BYTES)? else { return Ok(()) };
+    let Some(first) = protocol::read(&mut from, OVERHEAD_BYTES, 0)? else { return Ok(()) };
     let text: RulesText = postcard::from_bytes(first.first().map_or(&[][..], Vec::as_slice))?;
     // A task carries the archive before and after, and its entries before and after.
     let bytes_max =
         text.bounds.content_bytes.saturating_mul(2).saturating_add(text.bounds.expanded_bytes.saturating_mul(2));
     let rules = Rules::new(text);
     protocol::write(&mut to, &[READY])?;
-    while let Some(parts) = protocol::read(&mut from, bytes_max.saturating_add(OVERHEAD_BYTES))? {
-        let (answers, made) = answer(filter, &rules, parts)?;
+    while let Some(parts) = protocol::read(&mut from, OVERHEAD_BYTES, bytes_max)? {
+        let (answers, made) = answer((&name, filter), &rules, parts)?;
         let head = postcard::to_stdvec(&answers)?;
         let mut wire = vec![head.as_slice()];
         wire.extend(made.iter().map(Vec::as_slice));
@@ -59,13 +59,17 @@ pub fn serve(mut arguments: impl Iterator<Item = String>, find: fn(&str) -> Opti
 }
 
 /// One answer to each task of a message, in order, and what they made.
-fn answer(filter: Filter, rules: &Rules, parts: Vec<Vec<u8>>) -> Result<(Vec<Answered>, Vec<Vec<u8>>), Failure> {
+fn answer(
+    (name, filter): (&str, Filter),
+    rules: &Rules,
+    parts: Vec<Vec<u8>>,
+) -> Result<(Vec<Answered>, Vec<Vec<u8>>), Failure> {
     let mut parts = parts.into_iter();
     let tasks: Vec<Came> = postcard::from_bytes(&parts.next().unwrap_or_default())?;
     let (mut answers, mut made) = (Vec::with_capacity(tasks.len()), Vec::new());
     for Came(task, count) in tasks {
         let contents: Vec<Vec<u8>> = parts.by_ref().take(usize::try_from(count).unwrap_or(usize::MAX)).collect();
-        let (answer, own) = match filter::run(filter, rules, &task, &contents) {
+        let (answer, own) = match filter::run(name, filter, rules, &task, &contents) {
             Ok(mut done) => {
                 let own = std::mem::take(&mut done.parts);
                 (Answer::Done(done), own)

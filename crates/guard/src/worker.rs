@@ -1,14 +1,14 @@
 //! The guard's side of the pipe: one filter's process, its deadlines and its end.
 
+use crate::patience::Clock;
 use crate::protocol;
 use crate::rules::{Answer, Answered, Done, Refusal, Sent, Task};
 use crate::serve::{OVERHEAD_BYTES, READY};
+use crate::timed::Timed;
 use crate::{Bounds, Kind};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
-use rustix::io::Errno;
-use std::io::{BufReader, Error, ErrorKind, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::cell::Cell;
+use std::io::{BufReader, Error, ErrorKind, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
@@ -18,9 +18,8 @@ use std::time::{Duration, Instant};
 const PIPE_BYTES: usize = 1 << 20;
 /// What is looked at of a dead filter's last words.
 const LAST_WORDS_BYTES: u64 = 4_096;
-/// Characters of a finding, and notes of one answer.
+/// Characters of a finding.
 const WORDS_MAX: usize = 300;
-const NOTES_MAX: usize = 32;
 /// Time for a process to start and enter its sandbox.
 const START: Duration = Duration::from_secs(30);
 
@@ -38,6 +37,8 @@ pub(crate) struct Worker {
 pub(crate) struct Ask<'a> {
     pub(crate) task: &'a Task,
     pub(crate) contents: Vec<&'a [u8]>,
+    /// The time of its object.
+    pub(crate) clock: &'a Cell<Clock>,
 }
 
 /// A filter's words as they may reach people: hostile content may have made it say anything.
@@ -49,13 +50,42 @@ fn tame(text: &str) -> String {
 fn tame_answer(answer: Answer, made: Vec<Vec<u8>>) -> Answer {
     match answer {
         Answer::Done(done) => {
-            let notes = done.notes.iter().take(NOTES_MAX).map(|(what, place)| (tame(what), tame(place))).collect();
+            let notes = done.notes.iter().map(|(what, place)| (tame(what), tame(place))).collect();
             Answer::Done(Done { parts: made, notes, ..done })
+        }
+        // Whether the guard can work is not a filter's to say, or a file that makes one say so would hold up a label.
+        Answer::Refused(Refusal { kind: Kind::Unavailable | Kind::Unanswered, what, place }) => {
+            Answer::Refused(Refusal { kind: Kind::Crash, what: tame(&what), place: tame(&place) })
         }
         Answer::Refused(Refusal { kind, what, place }) => {
             Answer::Refused(Refusal { kind, what: tame(&what), place: tame(&place) })
         }
     }
+}
+
+/// The answers in a message, one to each of so many questions, with what was made of each. Nothing is believed: the first
+/// part was held to its bound before it was read, and lists in it are held to theirs while they are.
+pub(crate) fn understand(parts: Vec<Vec<u8>>, questions: usize) -> Result<Vec<Answer>, &'static str> {
+    let unreadable = |_| "an answer that cannot be read";
+    let mut parts = parts.into_iter();
+    let head = parts.next().unwrap_or_default();
+    let (count, mut rest) = postcard::take_from_bytes::<u32>(&head).map_err(unreadable)?;
+    if usize::try_from(count) != Ok(questions) {
+        return Err("an answer to other questions");
+    }
+    let mut answers = Vec::with_capacity(questions);
+    // Each entry of an archive is a content: names without one are no answer, and take no room.
+    let mut entries_left = parts.len();
+    for _ in 0..questions {
+        let (Answered(answer, made), behind) = postcard::take_from_bytes(rest).map_err(unreadable)?;
+        rest = behind;
+        let entries = if let Answer::Done(done) = &answer { done.entries.len() } else { 0 };
+        entries_left = entries_left.checked_sub(entries).ok_or("an answer of more entries than contents")?;
+        let made = usize::try_from(made).ok().filter(|made| *made <= parts.len());
+        let made = made.ok_or("an answer to other questions")?;
+        answers.push(tame_answer(answer, parts.by_ref().take(made).collect()));
+    }
+    if rest.is_empty() && parts.len() == 0 { Ok(answers) } else { Err("an answer to other questions") }
 }
 
 /// How a filter ended instead of answering.
@@ -96,19 +126,18 @@ impl Worker {
     /// Hands over the rules, and waits until the filter is in its sandbox and knows them.
     fn greet(&mut self, rules: &[u8]) -> Result<(), Error> {
         let deadline = Instant::now() + START;
-        protocol::write(&mut Timed { pipe: &mut self.to, deadline, flags: PollFlags::OUT }, &[rules])?;
-        let mut from = Timed { pipe: &mut self.from, deadline, flags: PollFlags::IN };
-        match protocol::read(&mut from, READY.len())?.as_deref() {
+        protocol::write(&mut Timed { pipe: &mut self.to, deadline }, &[rules])?;
+        let mut from = Timed { pipe: &mut self.from, deadline };
+        match protocol::read(&mut from, READY.len(), 0)?.as_deref() {
             None => Err(ErrorKind::UnexpectedEof.into()),
             Some([said]) if said == READY => Ok(()),
             Some(_) => Err(Error::new(ErrorKind::InvalidData, "it speaks another protocol")),
         }
     }
 
-    /// Asks all of it at once, and waits for the answers, one each, as long as the bounds allow for one. After an error the
-    /// worker is dead.
-    pub(crate) fn ask(&mut self, asks: &[Ask<'_>], bounds: &Bounds) -> Result<Vec<Answer>, Death> {
-        let deadline = Instant::now() + bounds.time;
+    /// Asks all of it at once, and waits so long for the answers, one each. After an error the worker is dead.
+    pub(crate) fn ask(&mut self, asks: &[Ask<'_>], bounds: &Bounds, time: Duration) -> Result<Vec<Answer>, Death> {
+        let deadline = Instant::now() + time;
         self.talk(asks, bounds, deadline).map_err(|error| self.autopsy(&error))
     }
 
@@ -119,23 +148,13 @@ impl Worker {
         let head = postcard::to_stdvec(&tasks).map_err(|_| odd("a task that cannot be written"))?;
         let mut wire = vec![head.as_slice()];
         wire.extend(asks.iter().flat_map(|ask| ask.contents.iter().copied()));
-        protocol::write(&mut Timed { pipe: &mut self.to, deadline, flags: PollFlags::OUT }, &wire)?;
-        let most = bounds.content_bytes.max(bounds.expanded_bytes).saturating_add(OVERHEAD_BYTES);
-        let from = Timed { pipe: &mut self.from, deadline, flags: PollFlags::IN };
+        protocol::write(&mut Timed { pipe: &mut self.to, deadline }, &wire)?;
+        let most = bounds.content_bytes.max(bounds.expanded_bytes);
+        let from = Timed { pipe: &mut self.from, deadline };
         // Nothing is lost with the buffer: a filter says one thing at a time.
         let mut from = BufReader::with_capacity(protocol::BUFFER_BYTES, from);
-        let mut parts = protocol::read(&mut from, most)?.ok_or(ErrorKind::UnexpectedEof)?.into_iter();
-        let answers: Vec<Answered> = postcard::from_bytes(&parts.next().unwrap_or_default())
-            .map_err(|_| odd("an answer that cannot be read"))?;
-        let made: usize = answers.iter().filter_map(|Answered(_, count)| usize::try_from(*count).ok()).sum();
-        if answers.len() != asks.len() || made != parts.len() {
-            return Err(odd("an answer to other questions"));
-        }
-        let own = |Answered(answer, count)| {
-            let made = parts.by_ref().take(usize::try_from(count).unwrap_or(usize::MAX)).collect();
-            tame_answer(answer, made)
-        };
-        Ok(answers.into_iter().map(own).collect())
+        let parts = protocol::read(&mut from, OVERHEAD_BYTES, most)?.ok_or(ErrorKind::UnexpectedEof)?;
+        understand(parts, asks.len()).map_err(odd)
     }
 
     /// Ends the process and says what it died of. Nothing that it wrote is repeated: what hostile content made of a
@@ -205,54 +224,46 @@ impl Drop for Worker {
 const SIGSYS: i32 = nix::libc::SIGSYS;
 const SIGXCPU: i32 = nix::libc::SIGXCPU;
 
-/// A pipe's end that never blocks, read or written until a deadline.
-struct Timed<'a, P> {
-    pipe: &'a mut P,
-    deadline: Instant,
-    flags: PollFlags,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn wait(pipe: BorrowedFd<'_>, flags: PollFlags, deadline: Instant) -> Result<(), Error> {
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(ErrorKind::TimedOut.into());
-        }
-        let timeout = Timespec::try_from(left).map_err(|_| ErrorKind::InvalidInput)?;
-        match poll(&mut [PollFd::from_borrowed_fd(pipe, flags)], Some(&timeout)) {
-            Ok(0) | Err(Errno::INTR) => {}
-            Ok(_) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-impl<P: Read + AsFd> Read for Timed<'_, P> {
-    fn read(&mut self, room: &mut [u8]) -> Result<usize, Error> {
-        loop {
-            match self.pipe.read(room) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    wait(self.pipe.as_fd(), self.flags, self.deadline)?
-                }
-                other => return other,
-            }
-        }
-    }
-}
-
-impl<P: Write + AsFd> Write for Timed<'_, P> {
-    fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
-        loop {
-            match self.pipe.write(bytes) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    wait(self.pipe.as_fd(), self.flags, self.deadline)?
-                }
-                other => return other,
-            }
-        }
+    fn message(answers: &[Answered], parts: usize) -> Vec<Vec<u8>> {
+        let mut message = vec![postcard::to_stdvec(answers).unwrap()];
+        message.resize(parts + 1, b"made".to_vec());
+        message
     }
 
-    fn flush(&mut self) -> Result<(), Error> {
-        Ok(())
+    fn done(notes: usize, metadata: usize, entries: usize) -> Answer {
+        let pair = || (String::new(), String::new());
+        Answer::Done(Done {
+            notes: vec![pair(); notes],
+            metadata: vec![pair(); metadata],
+            entries: vec![String::new(); entries],
+            parts: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn an_answer_has_as_much_of_everything_as_there_may_be() {
+        let is_read = |answer, parts| understand(message(&[Answered(answer, 2)], parts), 1).is_ok();
+        assert!(is_read(done(32, 4_096, 2), 2));
+        assert!(!is_read(done(33, 0, 2), 2), "notes");
+        assert!(!is_read(done(0, 4_097, 2), 2), "metadata");
+        assert!(!is_read(done(0, 0, 3), 2), "entries without a content");
+        assert!(!is_read(done(0, 0, 0), 1) && !is_read(done(0, 0, 0), 3), "contents of no answer");
+        let names = message(&[Answered(done(0, 0, (1 << 20) + 1), 2)], (1 << 20) + 1);
+        assert!(understand(names, 1).is_err(), "more entries than any archive has");
+    }
+
+    #[test]
+    fn each_question_has_one_answer() {
+        let two = || message(&[Answered(done(0, 0, 0), 1), Answered(done(0, 0, 0), 0)], 1);
+        assert_eq!(understand(two(), 2).map(|answers| answers.len()), Ok(2));
+        assert!(understand(two(), 1).is_err() && understand(two(), 3).is_err());
+        let mut longer = two();
+        longer[0].push(0);
+        assert!(understand(longer, 2).is_err(), "something behind the answers");
+        assert!(understand(Vec::new(), 0).is_err());
     }
 }

@@ -9,6 +9,7 @@ use simd_csv::{ByteRecord, Reader, ReaderBuilder};
 pub(crate) fn run(_: &Rules, _: &Task, contents: &[Vec<u8>]) -> Outcome {
     let (before, after) = pair(contents)?;
     let before = before.strip_prefix("\u{feff}".as_bytes()).unwrap_or(before);
+    check_quotes(after)?;
     let (mut one, mut other) = (reader(before), reader(after));
     let (mut first, mut second) = (ByteRecord::new(), ByteRecord::new());
     loop {
@@ -44,10 +45,43 @@ fn text(cell: &[u8]) -> Result<&str, Refusal> {
     std::str::from_utf8(cell).map_err(|_| Refusal::new(Kind::Encoding, "a cell is not UTF-8"))
 }
 
-/// A cell that begins like a formula and holds a letter, a bracket or a bar.
+/// What was written anew has quotes around whole cells alone, each within one twice: other readers would find other cells.
+fn check_quotes(table: &[u8]) -> Result<(), Refusal> {
+    let odd = || Refusal::new(Kind::Ambiguous, "quotes that not every reader understands alike");
+    let mut rest = table;
+    while !rest.is_empty() {
+        let plain = rest.iter().position(|byte| matches!(byte, b'"' | b',' | b'\n')).unwrap_or(rest.len());
+        let mut behind = rest.get(plain..).unwrap_or_default();
+        if let Some(mut quoted) = behind.strip_prefix(b"\"") {
+            if plain > 0 {
+                return Err(odd());
+            }
+            // To the quote that has none beside it.
+            loop {
+                let end = quoted.iter().position(|byte| *byte == b'"').ok_or_else(odd)?;
+                quoted = quoted.get(end + 1..).unwrap_or_default();
+                match quoted.strip_prefix(b"\"") {
+                    Some(more) => quoted = more,
+                    None => break,
+                }
+            }
+            behind = quoted;
+        }
+        rest = match behind {
+            [] => behind,
+            [b',' | b'\n', next @ ..] => next,
+            _ => return Err(odd()),
+        };
+    }
+    Ok(())
+}
+
+/// Whether a cell begins like a formula and holds a letter, a bracket or a bar, or a part of it does where others split it.
 fn may_compute(cell: &str) -> bool {
-    let rest = cell.trim_start();
-    let begins = rest.starts_with(['=', '@', '\u{ff1d}', '\u{ff20}']);
-    let is_signed = rest.starts_with(['+', '-', '\u{ff0b}', '\u{ff0d}']);
-    begins || is_signed && rest.contains(|c: char| c.is_alphabetic() && !matches!(c, 'e' | 'E') || "(!|".contains(c))
+    cell.split([';', '\t', '|', '\n', '\r']).any(|part| {
+        let rest = part.trim_start_matches([' ', '\'', '"', '\u{a0}', '\u{3000}']);
+        let begins = rest.starts_with(['=', '@', '\u{ff1d}', '\u{ff20}']);
+        let is_signed = rest.starts_with(['+', '-', '\u{ff0b}', '\u{ff0d}', '\u{2212}']);
+        begins || is_signed && rest.contains(|c: char| c.is_alphabetic() && !matches!(c, 'e' | 'E') || "(!".contains(c))
+    })
 }

@@ -1,4 +1,5 @@
-//! The other reader of JPEG, `jpeg-decoder`: it decodes both pictures and wants them to look the same.
+//! The other reader of JPEG, `jpeg-decoder`: it decodes both pictures and wants them to look the same, and in the one that
+//! was written anew nothing but a picture.
 
 use crate::Kind;
 use crate::filter::{differs, pair};
@@ -18,6 +19,7 @@ struct Picture {
 
 pub(crate) fn run(rules: &Rules, _: &Task, contents: &[Vec<u8>]) -> Outcome {
     let (before, after) = pair(contents)?;
+    check_segments(after)?;
     let (one, other) = (decode(rules, before)?, decode(rules, after)?);
     let is_same_shape = one.width == other.width
         && one.height == other.height
@@ -31,6 +33,34 @@ pub(crate) fn run(rules: &Rules, _: &Task, contents: &[Vec<u8>]) -> Outcome {
     Ok(Done::default())
 }
 
+/// Tables, the frame, its scans and an end, behind the one header of JFIF (ITU-T T.81, annex B; T.871): no further segment of
+/// an application, and no comment.
+fn check_segments(content: &[u8]) -> Result<(), Refusal> {
+    let more = || Refusal::new(Kind::Trailing, "more than a picture was written anew");
+    let mut rest = content.strip_prefix(&[0xff, 0xd8, 0xff, 0xe0, 0, 16]).ok_or_else(more)?;
+    rest = rest.strip_prefix(b"JFIF\0").and_then(|rest| rest.get(9..)).ok_or_else(more)?;
+    loop {
+        let (start, marker) = match rest {
+            [0xff, 0xd9] => return Ok(()),
+            [0xff, marker, behind @ ..] => (behind, *marker),
+            _ => return Err(more()),
+        };
+        let length = start.first_chunk().map(|length| usize::from(u16::from_be_bytes(*length))).ok_or_else(more)?;
+        rest = start.get(length..).ok_or_else(more)?;
+        match marker {
+            // Tables of quantization, of Huffman codes; the frame.
+            0xdb | 0xc4 | 0xc0 => {}
+            // A scan goes on until a marker that is none of those within one: a stuffed byte, a restart.
+            0xda => {
+                let is_end = |pair: &[u8]| matches!(pair, [0xff, after] if !matches!(after, 0 | 0xd0..=0xd7));
+                let end = rest.windows(2).position(is_end).ok_or_else(more)?;
+                rest = rest.get(end..).unwrap_or_default();
+            }
+            _ => return Err(more()),
+        }
+    }
+}
+
 fn decode(rules: &Rules, content: &[u8]) -> Result<Picture, Refusal> {
     let ambiguous = || Refusal::new(Kind::Ambiguous, "the second reader does not take it for a JPEG");
     let mut cursor = Cursor::new(content);
@@ -41,6 +71,9 @@ fn decode(rules: &Rules, content: &[u8]) -> Result<Picture, Refusal> {
     let info = decoder.info().ok_or_else(ambiguous)?;
     if u64::from(info.width).saturating_mul(u64::from(info.height)) > pixels {
         return Err(Refusal::new(Kind::Size, "more pixels than the policy allows"));
+    }
+    if !matches!(info.pixel_format, PixelFormat::L8 | PixelFormat::RGB24) {
+        return Err(Refusal::new(Kind::Unverifiable, "a JPEG that is neither grey nor in three colours of 8 bits"));
     }
     let samples = decoder.decode().map_err(|_| ambiguous())?;
     if cursor.position() != content.len() as u64 {

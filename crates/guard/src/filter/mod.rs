@@ -5,6 +5,7 @@
 //! beyond the types of question and answer: what one library gets wrong, the other one must not get wrong with it.
 
 mod claim;
+mod claim_check;
 mod csv_check;
 mod csv_rewrite;
 mod gzip_check;
@@ -30,21 +31,33 @@ mod xml_rewrite;
 mod zip_check;
 mod zip_rewrite;
 
-use crate::rules::{Outcome, Refusal, Rules, Task};
+use crate::rules::{Done, Outcome, Refusal, Rules, Task};
 use crate::{ContentType, Finding, Kind};
 
 /// A filter: rules, what is asked, and contents to an answer.
 #[derive(Clone, Copy, Debug)]
-pub struct Filter(Function, Option<Before>);
+pub struct Filter(Function, Option<Instead>);
 
 type Function = fn(&Rules, &Task, &[Vec<u8>]) -> Outcome;
 
-/// What a filter of tests does with a content before it does its work.
-pub type Before = fn(&[u8]);
+/// What a filter of tests does before its work, or instead of it, if it answers.
+pub type Instead = fn(&Given<'_>) -> Option<Result<Made, Finding>>;
+
+/// What a filter is given, as one of tests sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Given<'a> {
+    /// The filter's name.
+    pub filter: &'a str,
+    /// Metadata of the whole object.
+    pub metadata: &'a [(String, String)],
+    /// Contents, those of the protocol.
+    pub contents: &'a [Vec<u8>],
+}
 
 /// Every filter by its name.
 const FILTERS: &[(&str, Function)] = &[
     ("claim", claim::run),
+    ("claim-check", claim_check::run),
     ("type-claim", type_claim::run),
     ("type-check", type_check::run),
     ("text-rewrite", text_rewrite::run),
@@ -83,17 +96,21 @@ pub fn find(name: &str) -> Option<Filter> {
     FILTERS.iter().find(|(own, _)| *own == name).map(|(_, function)| Filter(*function, None))
 }
 
-/// A filter that does something else first: for tests of the sandbox, with a program of their own.
+/// A filter that does something else first, or instead: for tests, with a program of their own.
 #[must_use]
-pub fn wrapped(name: &str, before: Before) -> Filter {
-    Filter(find(name).map_or(claim::run as Function, |filter| filter.0), Some(before))
+pub fn wrapped(name: &str, instead: Instead) -> Option<Filter> {
+    find(name).map(|filter| Filter(filter.0, Some(instead)))
 }
 
-pub(crate) fn run(filter: Filter, rules: &Rules, task: &Task, contents: &[Vec<u8>]) -> Outcome {
-    if let Some(before) = filter.1 {
-        contents.iter().for_each(|content| before(content));
+pub(crate) fn run(name: &str, filter: Filter, rules: &Rules, task: &Task, contents: &[Vec<u8>]) -> Outcome {
+    let given = Given { filter: name, metadata: &task.metadata, contents };
+    match filter.1.and_then(|instead| instead(&given)) {
+        Some(Ok(Made { metadata, entries, contents })) => {
+            Ok(Done { metadata, entries, parts: contents, ..Done::default() })
+        }
+        Some(Err(Finding { kind, what, place, .. })) => Err(Refusal { kind, what, place }),
+        None => (filter.0)(rules, task, contents),
     }
-    (filter.0)(rules, task, contents)
 }
 
 /// What one filter is asked beside the contents: for fuzzers and measurements, which ask filters one by one.
@@ -105,6 +122,8 @@ pub struct Question<'a> {
     pub content_type: ContentType,
     /// Its claimed label.
     pub label: &'a str,
+    /// Its metadata.
+    pub metadata: &'a [(String, String)],
     /// Names of an archive's entries, for the filters that write and compare archives.
     pub entries: &'a [String],
 }
@@ -112,6 +131,8 @@ pub struct Question<'a> {
 /// What one filter made.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Made {
+    /// Metadata that is kept.
+    pub metadata: Vec<(String, String)>,
     /// Names of an archive's entries.
     pub entries: Vec<String>,
     /// Contents: of the entries, or the one that was written anew.
@@ -124,7 +145,7 @@ impl Question<'_> {
             name: self.name.to_owned(),
             content_type: Some(self.content_type),
             label: self.label.to_owned(),
-            metadata: Vec::new(),
+            metadata: self.metadata.to_vec(),
             entries: self.entries.to_vec(),
         }
     }
@@ -143,8 +164,8 @@ pub fn try_in_process(
 ) -> Result<Made, Finding> {
     let finding = |Refusal { kind, what, place }| Finding { filter: name.to_owned(), kind, what, place };
     let Some(filter) = find(name) else { return Err(finding(Refusal::new(Kind::Unavailable, "no such filter"))) };
-    let done = run(filter, rules, &question.task(), contents).map_err(finding)?;
-    Ok(Made { entries: done.entries, contents: done.parts })
+    let done = run(name, filter, rules, &question.task(), contents).map_err(finding)?;
+    Ok(Made { metadata: done.metadata, entries: done.entries, contents: done.parts })
 }
 
 /// The one content of a question.

@@ -1,4 +1,5 @@
-//! The other reader of PNG, `zune-png`: it decodes both pictures and wants every pixel the same.
+//! The other reader of PNG, `zune-png`: it decodes both pictures and wants every pixel the same, and in the one that was
+//! written anew nothing but its pixels.
 
 use crate::Kind;
 use crate::filter::{differs, pair};
@@ -19,10 +20,37 @@ struct Picture {
 
 pub(crate) fn run(rules: &Rules, _: &Task, contents: &[Vec<u8>]) -> Outcome {
     let (before, after) = pair(contents)?;
+    check_chunks(after)?;
     if decode(rules, before)? != decode(rules, after)? {
         return Err(differs("the pixels before and after"));
     }
     Ok(Done::default())
+}
+
+/// A header, pixels and an end, one behind the other and nothing else (PNG, third edition, section 5): whoever wrote it
+/// anew left out all that carries something beside the picture.
+fn check_chunks(content: &[u8]) -> Result<(), Refusal> {
+    let more = || Refusal::new(Kind::Trailing, "more than a picture was written anew");
+    let (signature, mut rest) = content.split_at_checked(8).ok_or_else(more)?;
+    let mut expected: &[&[u8; 4]] = &[b"IHDR"];
+    while !rest.is_empty() {
+        let (length, behind) = rest.split_first_chunk().ok_or_else(more)?;
+        let (name, behind) = behind.split_first_chunk::<4>().ok_or_else(more)?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| more())?;
+        // The data, and four bytes of their sum.
+        let (data, behind) = behind.split_at_checked(length.saturating_add(4)).ok_or_else(more)?;
+        // A palette of its own would be another chunk.
+        let has_palette = name == b"IHDR" && data.get(9) == Some(&3);
+        if !expected.contains(&name) || has_palette {
+            return Err(more());
+        }
+        expected = match name {
+            b"IEND" => &[],
+            _ => &[b"IDAT", b"IEND"],
+        };
+        rest = behind;
+    }
+    if expected.is_empty() && signature == b"\x89PNG\r\n\x1a\n" { Ok(()) } else { Err(more()) }
 }
 
 fn decode(rules: &Rules, content: &[u8]) -> Result<Picture, Refusal> {

@@ -16,17 +16,25 @@ const COMPACT_LETTERS_MIN: usize = 7;
 #[derive(Debug)]
 pub(crate) struct Words {
     whole: AhoCorasick,
+    /// The same, as letters are written: what looks like a letter, as a stroke does, ends a word there.
+    written: AhoCorasick,
     compact: AhoCorasick,
     /// Which words the patterns of `compact` are.
     compact_of: Vec<usize>,
 }
 
+/// Whether a list can be looked for.
+pub(crate) fn check(words: &[String]) -> Result<(), String> {
+    match words.iter().any(|word| fold(word.trim()).is_empty()) {
+        true => Err("the policy's list of words holds an empty one".to_owned()),
+        false => Ok(()),
+    }
+}
+
 impl Words {
     pub(crate) fn new(words: &[String]) -> Result<Words, String> {
+        check(words)?;
         let folded: Vec<String> = words.iter().map(|word| fold(word.trim())).collect();
-        if folded.iter().any(String::is_empty) {
-            return Err("the policy's list of words holds an empty one".to_owned());
-        }
         let (compact_of, compacted): (Vec<usize>, Vec<String>) = folded
             .iter()
             .map(|word| compact(word))
@@ -34,23 +42,31 @@ impl Words {
             .filter(|(_, word)| word.chars().count() >= COMPACT_LETTERS_MIN)
             .unzip();
         let build = |patterns: &[String]| AhoCorasick::new(patterns).map_err(|error| error.to_string());
-        Ok(Words { whole: build(&folded)?, compact: build(&compacted)?, compact_of })
+        let written: Vec<String> = words.iter().map(|word| plain(word.trim())).collect();
+        Ok(Words { whole: build(&folded)?, written: build(&written)?, compact: build(&compacted)?, compact_of })
     }
 
     /// The number of a word that stands in the text, and its line. Both count from one.
     fn find(&self, text: &str) -> Option<(usize, usize)> {
-        let folded = fold(text);
-        for found in self.whole.find_overlapping_iter(&folded) {
-            let before = folded.get(..found.start()).unwrap_or_default();
-            let after = folded.get(found.end()..).unwrap_or_default();
-            let is_letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-            if !is_letter(before.chars().next_back()) && !is_letter(after.chars().next()) {
-                return Some((found.pattern().as_usize() + 1, before.matches('\n').count() + 1));
-            }
+        let (folded, plain) = (fold(text), plain(text));
+        if let Some(found) = whole_word(&self.whole, &folded).or_else(|| whole_word(&self.written, &plain)) {
+            return Some(found);
         }
-        let found = self.compact.find(&compact(&folded))?;
+        // Signs between letters are taken away as they look and as they are written.
+        let found = self.compact.find(&compact(&folded)).or_else(|| self.compact.find(&fold(&compact(&plain))))?;
         Some((self.compact_of.get(found.pattern().as_usize())? + 1, 1))
     }
+}
+
+/// The number of a word that stands in a text with no letter beside it, and its line.
+fn whole_word(words: &AhoCorasick, text: &str) -> Option<(usize, usize)> {
+    let is_letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    words.find_overlapping_iter(text).find_map(|found| {
+        let before = text.get(..found.start()).unwrap_or_default();
+        let after = text.get(found.end()..).unwrap_or_default();
+        let is_whole = !is_letter(before.chars().next_back()) && !is_letter(after.chars().next());
+        is_whole.then(|| (found.pattern().as_usize() + 1, before.matches('\n').count() + 1))
+    })
 }
 
 pub(crate) fn run(rules: &Rules, task: &Task, contents: &[Vec<u8>]) -> Outcome {
@@ -89,9 +105,13 @@ fn fold(text: &str) -> String {
     folded
 }
 
+/// Without case and forms of width.
+fn plain(text: &str) -> String {
+    if text.is_ascii() { text.to_ascii_lowercase() } else { text.nfkc().flat_map(char::to_lowercase).collect() }
+}
+
 fn fold_any(text: &str) -> String {
-    let plain: String = text.nfkc().flat_map(char::to_lowercase).collect();
-    skeleton(&plain)
+    skeleton(&plain(text))
         .filter(|c| !unicode_normalization::char::is_combining_mark(*c))
         .flat_map(char::to_lowercase)
         .collect()
@@ -116,7 +136,19 @@ mod tests {
         for text in ["Project UMBRA", "umbra.", "ｕｍｂｒａ", "umbr\u{430}", "u\u{301}mbra", "(Umbra)"] {
             assert_eq!(find(text), Some(1), "{text}");
         }
-        for text in ["b l u e  h a r v e s t", "Blue\nHarvest", "BLUE-HARVEST", "blueharvest"] {
+        // Signs that look like letters are none where they stand between words.
+        for text in ["|umbra|", "| Umbra|x|", "100%umbra", "1|umbra"] {
+            assert_eq!(find(text), Some(1), "{text}");
+        }
+        for text in [
+            "b l u e  h a r v e s t",
+            "Blue\nHarvest",
+            "BLUE-HARVEST",
+            "blueharvest",
+            "blue|harvest",
+            "b%l%u%e harvest",
+            "b|ue harvest",
+        ] {
             assert_eq!(find(text), Some(2), "{text}");
         }
     }

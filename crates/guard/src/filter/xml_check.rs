@@ -10,13 +10,22 @@ use roxmltree::{Document, Node, ParsingOptions};
 /// More than these is no document that a person would send: elements, attributes apart.
 const NODES_MAX: u32 = 4_000_000;
 
+/// How what was written anew begins.
+const DECLARED: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<";
+
 /// Namespaces of what acts.
 const ACTIVE: &[&str] = &["1999/xhtml", "2000/svg", "1999/XSL/", "2001/XInclude", "2001/xml-events"];
 
 pub(crate) fn run(rules: &Rules, _: &Task, contents: &[Vec<u8>]) -> Outcome {
     let (before, after) = pair(contents)?;
     let (before, after) = (text(before)?, text(after)?);
+    if !after.starts_with(DECLARED) {
+        return Err(differs("what the XML says of itself"));
+    }
     let (before, after) = (parse(before)?, parse(after)?);
+    if after.descendants().any(|node| node.is_pi() || node.is_comment()) {
+        return Err(Refusal::new(Kind::Active, "an instruction or a comment was written anew"));
+    }
     let (one, other) = (pieces(&before, rules)?, pieces(&after, rules)?);
     if one != other {
         return Err(differs("the elements and texts before and after"));

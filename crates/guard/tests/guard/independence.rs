@@ -66,6 +66,10 @@ fn the_two_filters_of_a_type_share_no_library_that_reads_it() {
     }
     let [claim, check] = ["type_claim.rs", "type_check.rs"].map(|file| libraries(file, &built_of));
     assert!(claim.is_disjoint(&check) && !claim.is_empty() && !check.is_empty(), "{claim:?}, {check:?}");
+    let all = |files: &[&str]| files.iter().flat_map(|file| libraries(file, &built_of)).collect::<BTreeSet<_>>();
+    let claim = all(&["claim.rs", "path.rs", "text_rewrite.rs"]);
+    let check = all(&["claim_check.rs", "text_check.rs"]);
+    assert!(claim.is_disjoint(&check) && !claim.is_empty() && !check.is_empty(), "{claim:?}, {check:?}");
 }
 
 #[test]
@@ -80,5 +84,6 @@ fn no_filter_that_compares_uses_code_of_one_that_rewrites() {
             _ => continue,
         };
         assert!(!source.contains(wrong), "{name} names something of another filter: `{wrong}`");
+        assert!(name != "claim_check" || !source.contains("path"), "{name} reads names as the first filter does");
     }
 }

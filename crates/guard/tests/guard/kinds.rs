@@ -60,6 +60,9 @@ fn a_policy_that_lets_a_type_through_lets_no_other() {
 fn a_guard_that_cannot_be_is_an_error_in_words() {
     let new = |policy| Guard::new(policy, env!("CARGO_BIN_EXE_fastness-filter")).map(|_| ()).unwrap_err().to_string();
     assert!(new(Policy::new("mars")).contains("no label policy `mars`"));
+    let mut empty = Policy::new("us");
+    empty.words = vec!["umbra".to_owned(), " \u{301}".to_owned()];
+    assert!(new(empty).contains("holds an empty one"));
     let missing = Guard::new(Policy::new("us"), "/no/such/filter").unwrap_err();
     assert!(matches!(missing, GuardError::NoProgram(_)));
 }

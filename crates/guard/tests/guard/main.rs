@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod antivirus;
 #[cfg(test)]
+mod claims;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod corpus;
@@ -10,5 +12,7 @@ mod corpus;
 mod independence;
 #[cfg(test)]
 mod kinds;
+#[cfg(test)]
+mod redundancy;
 #[cfg(test)]
 mod sandbox;

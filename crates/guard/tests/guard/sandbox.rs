@@ -4,12 +4,17 @@
 use crate::common::{guard_with, text};
 use fastness_guard::{Guard, Kind, Verdict};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// The example `misbehaving`, which is built with the tests.
-fn misbehaving() -> PathBuf {
+/// The example `misbehaving`.
+pub fn misbehaving() -> PathBuf {
+    example("misbehaving")
+}
+
+/// A program that is built with the tests.
+pub fn example(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_BIN_EXE_fastness-filter")).parent().unwrap();
-    folder.join("examples/misbehaving")
+    folder.join("examples").join(name)
 }
 
 fn guard() -> Guard {
@@ -144,4 +149,45 @@ fn a_program_that_is_no_filter_lets_nothing_through() {
     // No content is to blame for that.
     let kinds: Vec<Kind> = verdicts.iter().map(|verdict| verdict.findings()[0].kind).collect();
     assert_eq!(kinds, [Kind::Unavailable; 2], "{verdicts:?}");
+}
+
+#[test]
+fn a_filter_that_says_nobody_is_to_be_had_stops_its_object_alone() {
+    // That is for the guard to say: it would hold up all that comes after.
+    check("say unavailable", Kind::Crash);
+    check("say unanswered", Kind::Crash);
+    check_among_many("say unavailable", Kind::Crash);
+}
+
+#[test]
+fn a_filter_that_says_too_much_is_not_listened_to() {
+    check("say too much", Kind::Crash);
+    check("say more than fits", Kind::Crash);
+}
+
+#[test]
+fn many_that_hang_use_up_the_patience_of_their_bundle_and_then_have_a_second_each() {
+    const TIME: Duration = Duration::from_secs(3);
+    const HANGING: u32 = 9;
+    let mut guard = guard_with(misbehaving(), |policy| policy.bounds.time = TIME);
+    let mut objects: Vec<_> = (0..HANGING).map(|_| text("hang")).collect();
+    objects.push(text("good"));
+    let begin = Instant::now();
+    let verdicts = guard.inspect_many(&objects);
+    let took = begin.elapsed();
+    let (good, hanging) = verdicts.split_last().unwrap();
+    assert!(matches!(good, Verdict::Passed { .. }), "{good:?}");
+    assert!(hanging.iter().all(|verdict| verdict.findings()[0].kind == Kind::Hang), "{hanging:?}");
+    // Three times its time for all of them, and a second for each; without an end to it, ten times.
+    let (most, slack) = (3 * TIME + HANGING * Duration::from_secs(1), Duration::from_secs(4));
+    assert!(took < most + slack, "{took:?}");
+
+    let one = |guard: &mut Guard| {
+        let begin = Instant::now();
+        guard.inspect(&text("hang"));
+        begin.elapsed()
+    };
+    assert!(one(&mut guard) < TIME, "the same bundle");
+    guard.renew();
+    assert!(one(&mut guard) >= TIME, "another one has patience anew");
 }

@@ -3,8 +3,11 @@
 
 use super::GuardConfig;
 use crate::{ConfigError, RegionConfig};
+use aws_lc_rs::digest::{SHA256, digest};
 use fastness_gate::{Guard, GuardFault, GuardRules, Judgement, Suspect};
-use fastness_guard::{Antivirus, ContentType, Guard as Filters, Kind, Object, Policy, PolicyText, Scale, Verdict};
+use fastness_guard::{
+    Antivirus, ContentType, Finding, Guard as Filters, Kind, Object, Policy, PolicyText, Scale, Verdict,
+};
 use fastness_label::Label;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -21,6 +24,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 const WORDS_MAX: usize = 10_000;
 /// How long ClamAV may take for one content.
 const ANTIVIRUS_TIME: Duration = Duration::from_secs(60);
+/// How often ClamAV may fail on one content, while it answers about others, before that content is stopped.
+const UNANSWERED_MAX: u32 = 3;
+/// Contents of one label of which that is remembered.
+const REMEMBERED_MAX: usize = 1_000;
 
 /// The guards of a region.
 #[derive(Debug)]
@@ -29,6 +36,29 @@ pub struct FilterGuard {
     /// What all of them are made with, but for what a mapping lets through.
     common: Policy,
     resting: Arc<Mutex<Resting>>,
+    unanswered: Mutex<Unanswered>,
+}
+
+/// Contents, by label and SHA-256, on which ClamAV failed alone, and how often. It outlives a bundle, because such a bundle
+/// comes again; without it a content that ends ClamAV would hold up its label until somebody takes the bundle away.
+#[derive(Debug, Default)]
+struct Unanswered(HashMap<Label, HashMap<Vec<u8>, u32>>);
+
+impl Unanswered {
+    /// How often ClamAV failed on a content.
+    fn count(&self, label: Label, content: &[u8]) -> u32 {
+        let Some(of_label) = self.0.get(&label) else { return 0 };
+        of_label.get(digest(&SHA256, content).as_ref()).copied().unwrap_or_default()
+    }
+
+    /// It failed on this one again.
+    fn add(&mut self, label: Label, content: &[u8]) {
+        let of_label = self.0.entry(label).or_default();
+        if of_label.len() >= REMEMBERED_MAX {
+            of_label.clear();
+        }
+        *of_label.entry(digest(&SHA256, content).as_ref().to_vec()).or_default() += 1;
+    }
 }
 
 /// Guards that have nothing to do.
@@ -83,7 +113,9 @@ impl FilterGuard {
         };
         let started = std::thread::Builder::new().name("crossing-guard".to_owned()).spawn(watch);
         started.map_err(|error| ConfigError::Guard(error.to_string()))?;
-        Ok(Self { program: guard.program.clone(), common, resting })
+        // A policy that makes no guard is a mistake of the configuration, not of a bundle.
+        Filters::new(common.clone(), &guard.program).map_err(|error| ConfigError::Guard(error.to_string()))?;
+        Ok(Self { program: guard.program.clone(), common, resting, unanswered: Mutex::default() })
     }
 
     /// The same guards with other bounds on one filter's work: its time for one content, and its memory in bytes.
@@ -131,9 +163,21 @@ impl Guard for FilterGuard {
     fn inspect(&self, rules: &GuardRules, label: Label, batch: Vec<Suspect>) -> Result<Vec<Judgement>, GuardFault> {
         let of = (label, rules.clone());
         let (bundle, mut filters) = self.filters(&of)?;
-        let verdicts = filters.inspect_many(&batch.into_iter().map(object).collect::<Vec<_>>());
+        let objects: Vec<Object> = batch.into_iter().map(object).collect();
+        let is_known = |object: &Object| lock(&self.unanswered).count(label, &object.content) >= UNANSWERED_MAX;
+        let known: Vec<bool> = objects.iter().map(is_known).collect();
+        let asked: Vec<Object> =
+            objects.into_iter().zip(&known).filter(|(_, known)| !**known).map(|(one, _)| one).collect();
+        let verdicts = filters.inspect_many(&asked);
         self.rest(of, bundle, filters);
-        verdicts.into_iter().map(judgement).collect()
+        for (object, verdict) in asked.iter().zip(&verdicts) {
+            if decisive(verdict) == Some(Kind::Unanswered) {
+                lock(&self.unanswered).add(label, &object.content);
+            }
+        }
+        let mut judged = verdicts.into_iter().map(judgement);
+        let each = |known: bool| if known { Ok(stopped_unanswered()) } else { judged.next().unwrap_or_else(missing) };
+        known.into_iter().map(each).collect()
     }
 
     fn renew(&self, label: Label) {
@@ -149,6 +193,24 @@ fn object(suspect: Suspect) -> Object {
     Object { name, content_type, label, metadata, content }
 }
 
+/// The kind of the finding for which something is quarantined.
+fn decisive(verdict: &Verdict) -> Option<Kind> {
+    match verdict {
+        Verdict::Passed { .. } => None,
+        Verdict::Quarantined { findings } => findings.first().map(|one| one.kind),
+    }
+}
+
+fn stopped_unanswered() -> Judgement {
+    let what = format!("ClamAV answered about others and failed on this content {UNANSWERED_MAX} times");
+    let finding = Finding { filter: "clamav".to_owned(), kind: Kind::Unanswered, what, place: String::new() };
+    Judgement::Stopped { findings: words(&[finding]) }
+}
+
+fn missing() -> Result<Judgement, GuardFault> {
+    Err(GuardFault("a verdict is missing".to_owned()))
+}
+
 fn judgement(verdict: Verdict) -> Result<Judgement, GuardFault> {
     match verdict {
         Verdict::Passed { content, metadata, findings } => {
@@ -156,14 +218,14 @@ fn judgement(verdict: Verdict) -> Result<Judgement, GuardFault> {
         }
         // The region's own fault: the object is as good as before. What a filter did because of its content is not one, or
         // a file that kills filters would hold up its label for ever.
-        Verdict::Quarantined { findings } if findings.first().is_some_and(|one| one.kind == Kind::Unavailable) => {
-            Err(GuardFault(words(&findings).join("; ")))
+        verdict if matches!(decisive(&verdict), Some(Kind::Unavailable | Kind::Unanswered)) => {
+            Err(GuardFault(words(verdict.findings()).join("; ")))
         }
         Verdict::Quarantined { findings } => Ok(Judgement::Stopped { findings: words(&findings) }),
     }
 }
 
-fn words(findings: &[fastness_guard::Finding]) -> Vec<String> {
+fn words(findings: &[Finding]) -> Vec<String> {
     findings.iter().map(|finding| format!("{}: {finding}", finding.kind)).collect()
 }
 
@@ -174,8 +236,8 @@ fn end_idle(resting: &mut Resting) {
     });
 }
 
-fn lock(resting: &Mutex<Resting>) -> MutexGuard<'_, Resting> {
-    resting.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn read(path: &std::path::Path) -> Result<String, ConfigError> {

@@ -9,8 +9,10 @@ use fastness_label::Policy;
 use fastness_operation::{Attributes, BundleId, LiftId, ObjectKey};
 use fastness_region::{FilterGuard, GuardConfig, RegionConfig};
 use serde_json::{Value, json};
-use std::io::{Cursor, Write};
+use std::io::{self, Cursor, Read, Write};
 use std::num::NonZeroU64;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -157,6 +159,11 @@ async fn a_mapping_goes_the_way_that_the_configuration_says() {
 
 /// Real filters in their processes, one of which does what no filter should where the content says so.
 fn filters() -> Arc<FilterGuard> {
+    filters_and(None)
+}
+
+/// The same, and ClamAV behind this socket.
+fn filters_and(clamd: Option<PathBuf>) -> Arc<FilterGuard> {
     let tests = std::env::current_exe().unwrap();
     let program = tests.parent().unwrap().parent().unwrap().join("examples/misbehaving-filter");
     assert!(program.is_file(), "`cargo build -p fastness-region --examples` builds {}", program.display());
@@ -164,7 +171,7 @@ fn filters() -> Arc<FilterGuard> {
         "name = {HIGH:?}\ndata = \"unused\"\nlisten = \"127.0.0.1:1\"\nfloor = {U:?}\nceiling = \"TOP SECRET//SI/TK\"\n"
     );
     let config: RegionConfig = toml::from_str(&text).unwrap();
-    let guard = GuardConfig { program, words: None, clamd: None };
+    let guard = GuardConfig { program, words: None, clamd };
     Arc::new(FilterGuard::new(&config, &guard).unwrap().within(Duration::from_secs(2), 256 << 20))
 }
 
@@ -180,20 +187,75 @@ fn zip(content: &[u8]) -> Vec<u8> {
 async fn a_filter_that_hangs_crashes_or_eats_memory_stops_its_object_alone() {
     let play = Play::begin().await;
     *play.high.guard.instead.lock().unwrap() = Some(filters());
-    for (key, content) in [("a", "good"), ("b", "hang"), ("c", "crash"), ("d", "eat memory"), ("e", "good, too")] {
+    let hostile = [("b", "hang"), ("c", "crash"), ("d", "eat memory"), ("e", "say unavailable")];
+    for (key, content) in [("a", "good"), ("f", "good, too")].into_iter().chain(hostile) {
         play.low.put(ANA_LOW, key, content).await;
     }
-    assert_eq!(play.cross(ANA_LOW, U).await, [Taken::Whole { accepted: 2, quarantined: 3, refused: 0 }]);
-    for (key, status) in [("a", 200), ("b", 404), ("c", 404), ("d", 404), ("e", 200)] {
+    assert_eq!(play.cross(ANA_LOW, U).await, [Taken::Whole { accepted: 2, quarantined: 4, refused: 0 }]);
+    for (key, status) in [("a", 200), ("b", 404), ("c", 404), ("d", 404), ("e", 404), ("f", 200)] {
         assert_eq!(play.high.get(ANA_LOW, key).await.status, status, "{key}");
     }
     let listed = play.high.done("officer@alpha", "ListArrivals", json!({ "from": LOW })).await;
     let stopped = listed["arrivals"][0]["stopped"].as_array().unwrap();
-    for (one, kind) in stopped.iter().zip(["hang", "crash", "memory"]) {
+    for (one, kind) in stopped.iter().zip(["hang", "crash", "memory", "crash"]) {
         assert!(one["findings"][0].as_str().unwrap().starts_with(kind), "{kind}: {one}");
     }
     let said = play.high.events("vera UNCLASSIFIED", "ReceiveObjects").await[0].to_string();
-    assert_eq!(said.matches("quarantined spill").count(), 3, "{said}");
+    assert_eq!(said.matches("quarantined spill").count(), 4, "{said}");
+    the_next_one_passes(&play).await;
+}
+
+/// Speaks as `clamd` does, and falls over where the content says so.
+fn answer_as_clamd(mut stream: UnixStream) -> io::Result<()> {
+    let (mut command, mut length, mut content) = ([0; 10], [0; 4], Vec::new());
+    stream.read_exact(&mut command)?;
+    loop {
+        stream.read_exact(&mut length)?;
+        let mut chunk = vec![0; usize::try_from(u32::from_be_bytes(length)).unwrap()];
+        if chunk.is_empty() {
+            break;
+        }
+        stream.read_exact(&mut chunk)?;
+        content.extend(chunk);
+    }
+    if content == b"fall over" { Ok(()) } else { stream.write_all(b"stream: OK\0") }
+}
+
+#[tokio::test]
+async fn a_content_on_which_the_scanner_fails_alone_is_stopped_alone_and_a_scanner_that_is_away_stops_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("clamd.socket");
+    let play = Play::begin().await;
+    *play.high.guard.instead.lock().unwrap() = Some(filters_and(Some(socket.clone())));
+    for (key, content) in [("a", "good"), ("b", "fall over"), ("c", "good, too")] {
+        play.low.put(ANA_LOW, key, content).await;
+    }
+    play.start(ANA_LOW).await;
+    assert_eq!(play.low.send_all(U).await, 1);
+    let bundle = play.sign(&play.low.taken(U)[0]);
+    let take = async || match play.high.open(&bundle).await {
+        Opening::Ready(bundle) => play.high.house.gate.take_bundle(*bundle).await,
+        other => panic!("{other:?}"),
+    };
+    for _ in 0..5 {
+        assert!(take().await.is_err(), "nobody scans: no content is to blame");
+    }
+    let listener = UnixListener::bind(&socket).unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            // Whoever asked may be gone.
+            std::thread::spawn(move || answer_as_clamd(stream.unwrap()));
+        }
+    });
+    for attempt in 0..3 {
+        assert!(take().await.is_err(), "{attempt}");
+        assert_eq!(play.high.versions(ANA_LOW).await.len(), 0, "nothing passes unseen");
+    }
+    assert_eq!(take().await.unwrap(), Taken::Whole { accepted: 2, quarantined: 1, refused: 0 });
+    assert_eq!(play.high.versions(ANA_LOW).await, ["a", "c"]);
+    let listed = play.high.done("officer@alpha", "ListArrivals", json!({ "from": LOW })).await;
+    let finding = listed["arrivals"][0]["stopped"][0]["findings"][0].as_str().unwrap();
+    assert!(finding.starts_with("unanswered: clamav:"), "{finding}");
     the_next_one_passes(&play).await;
 }
 

@@ -11,7 +11,7 @@ mod texts;
 
 use crate::common::{guard_with, object};
 pub use archives::zip;
-use fastness_guard::{Guard, Object, Verdict};
+use fastness_guard::{Guard, Object, Policy, Verdict};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
@@ -26,7 +26,7 @@ pub fn item(items: &mut Items, name: &str, file: &str, content_type: &str, conte
     items.push((name.to_owned(), object(file, content_type, content)));
 }
 
-fn items() -> Items {
+pub fn items() -> Items {
     let mut items = Items::new();
     texts::add(&mut items);
     structured::add(&mut items);
@@ -56,15 +56,17 @@ fn again(guard: &mut Guard, name: &str, object: &Object, verdict: Verdict) {
     assert!(next == content || object.content_type == "image/jpeg", "{name}: written anew twice is written anew once");
 }
 
-/// A guard with bounds that the corpus reaches.
+/// What a guard has to know for the corpus, and bounds that it reaches.
+pub fn bounds_that_it_reaches(policy: &mut Policy) {
+    policy.words = vec!["umbra".to_owned(), "blue harvest".to_owned()];
+    policy.bounds.entries = 200;
+    policy.bounds.pixels = 4_000_000;
+    policy.bounds.content_bytes = 8 << 20;
+    policy.bounds.expanded_bytes = 32 << 20;
+}
+
 fn guard() -> Guard {
-    guard_with(env!("CARGO_BIN_EXE_fastness-filter"), |policy| {
-        policy.words = vec!["umbra".to_owned(), "blue harvest".to_owned()];
-        policy.bounds.entries = 200;
-        policy.bounds.pixels = 4_000_000;
-        policy.bounds.content_bytes = 8 << 20;
-        policy.bounds.expanded_bytes = 32 << 20;
-    })
+    guard_with(env!("CARGO_BIN_EXE_fastness-filter"), bounds_that_it_reaches)
 }
 
 #[test]
