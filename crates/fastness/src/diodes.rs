@@ -24,8 +24,10 @@ const EVERY: Duration = Duration::from_millis(200);
 /// A program that ended is started again so long after its last start, at the earliest.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// Megabytes a second on the line, which is this machine's own.
-const RATE: &str = "50";
+/// Megabytes a second on the line, which is this machine's own, and the bytes of its frames, at most. Five times as fast, the
+/// receiver's memory below does not hold what it has not built yet, and bundles are lost.
+const RATE: &str = "200";
+const MTU: &str = "9000";
 
 /// The two programs.
 pub struct Programs {
@@ -82,7 +84,7 @@ impl Diodes {
             let files = FILES_IN_INBOX_MAX.to_string();
             // In megabytes: what an inbox holds, and one bundle.
             let bounds = ["--first", "1", "--inbox-max", &files, "--inbox-max-mb", "8590", "--bundle-max", "6443"];
-            let memory = ["--listen", &address, "--memory", "256", "--buffer", "8", "--work-max", "13000"];
+            let memory = ["--listen", &address, "--memory", "256", "--buffer", "32", "--work-max", "13000"];
             let others = [bounds, memory].concat();
             ends.push(End::new(format!("{pair}: receiver"), &programs.receive, &inbox, &receive, &others));
             let send: [(&str, &Path); 5] = [
@@ -92,7 +94,7 @@ impl Diodes {
                 ("--resend-file", &resend),
                 ("--events", &of_pair.join("send.events")),
             ];
-            let others = ["--to", &address, "--rate", RATE];
+            let others = ["--to", &address, "--rate", RATE, "--mtu", MTU];
             ends.push(End::new(format!("{pair}: sender"), &programs.send, &ready, &send, &others));
         }
         Ok(Self { ends })
