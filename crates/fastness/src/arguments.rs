@@ -80,6 +80,10 @@ pub struct Up {
     /// Carry bundles upward from folder to folder, also where the diodes' programs are there
     #[arg(long)]
     pub no_diodes: bool,
+    /// The socket of ClamAV's daemon, which every region's guard asks about all that arrives: what it does not answer about
+    /// does not come in
+    #[arg(long, value_name = "SOCKET")]
+    pub clamd: Option<PathBuf>,
 }
 
 /// `fastness serve`

@@ -115,7 +115,7 @@ async fn start(data: &Path, arguments: &Up, running: &mut Vec<Running>) -> anyho
     let program = std::env::current_exe().context("cannot find the program itself")?;
     for (place, region) in REGIONS.iter().enumerate() {
         hand_keys(data, place, running).await?;
-        let config = write_config(data, place, arguments.port_base)?;
+        let config = write_config(data, place, arguments)?;
         let mut child = Command::new(&program)
             .arg("serve")
             .arg("--with-parent")
@@ -196,15 +196,17 @@ fn warn_of_other_keys(data: &Path) {
     }
 }
 
-fn write_config(data: &Path, place: usize, port_base: u16) -> anyhow::Result<PathBuf> {
+fn write_config(data: &Path, place: usize, arguments: &Up) -> anyhow::Result<PathBuf> {
     let region: &Builtin = REGIONS.get(place).context("there is no such region")?;
     let folder = place::region_folder(data, region.name);
     let path = place::config_file(data, region.name);
     let at = || format!("cannot write `{}`", path.display());
+    // A region looks for it from where it stands itself.
+    let clamd = arguments.clamd.as_deref().map(std::path::absolute).transpose()?;
     let config = RegionConfig {
         name: region.name.to_owned(),
         data: folder.clone(),
-        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, port_base + region.port)),
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port_base + region.port)),
         policy: "us".to_owned(),
         policy_file: None,
         floor: FLOOR.to_owned(),
@@ -220,7 +222,11 @@ fn write_config(data: &Path, place: usize, port_base: u16) -> anyhow::Result<Pat
                 keys: place::witnessed_keys_file(data, region.name, below.name),
             })
             .collect(),
-        guard: place::program("fastness-filter")?.map(|program| GuardConfig { program, words: None, clamd: None }),
+        guard: place::program("fastness-filter")?.map(|program| GuardConfig {
+            program,
+            words: None,
+            clamd: clamd.clone(),
+        }),
         crossing: Vec::new(),
     };
     let config = RegionConfig { crossing: crossing(place, config.guard.is_some()), ..config };
