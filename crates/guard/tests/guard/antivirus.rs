@@ -122,7 +122,7 @@ fn behave(mut stream: UnixStream) -> std::io::Result<()> {
         }
     }
     match content.as_slice() {
-        b"fall over" => return Ok(()),
+        b"fall over" => Ok(()),
         b"answer slowly" => {
             stream.write_all(b"stream: ")?;
             loop {

@@ -51,7 +51,7 @@ fn asked(change: &[(&str, Value)]) -> Value {
 }
 
 /// A bundle of gaps of one side, made past its gate.
-fn list_of(play: &Play, from: (&str, [u8; 32]), to: (&str, [u8; 32]), content: &[u8]) -> Vec<u8> {
+fn list_of(play: &Play, from: (&str, [u8; 32]), to: (&str, [u8; 32]), (number, content): (u64, &[u8])) -> Vec<u8> {
     let (own_keys, peer) = (own(from.0, from.1), own(to.0, to.1).peer());
     let mut writer = BundleWriter::begin(Cursor::new(Vec::new()), &region(from.0), &peer).unwrap();
     let attributes = Attributes { content_type: Some("application/json".to_owned()), ..Attributes::default() };
@@ -66,7 +66,7 @@ fn list_of(play: &Play, from: (&str, [u8; 32]), to: (&str, [u8; 32]), content: &
         label: play.low.label(U),
     };
     let mut file = writer.finish(outline, &play.low.template.policy).unwrap().file;
-    fastness_crossing::sign(&mut file, NonZeroU64::new(9).unwrap(), &own_keys).unwrap();
+    fastness_crossing::sign(&mut file, NonZeroU64::new(number).unwrap(), &own_keys).unwrap();
     file.into_inner()
 }
 
@@ -163,17 +163,18 @@ async fn a_list_names_what_is_missing_and_says_nothing_else() {
 async fn a_list_comes_from_above_and_from_nowhere_else() {
     let play = with_gaps().await;
     // The region below signs one for the region above: sound, and not followed.
-    let upward = list_of(&play, (LOW, [5; 32]), (HIGH, [6; 32]), &write_gaps(&[(1, 1)]).unwrap());
+    let upward = list_of(&play, (LOW, [5; 32]), (HIGH, [6; 32]), (9, &write_gaps(&[(1, 1)]).unwrap()));
     let Opening::Gaps(list) = play.high.open(&upward).await else { panic!("no list") };
     assert_eq!(play.high.house.gate.resend_bundles(*list).await.unwrap(), Taken::Refused("gaps"));
     assert!(play.high.staged.asked.lock().unwrap().is_empty());
     let refusals = play.high.events(VERA, "ReceiveObjects").await;
     assert!(refusals.iter().any(|event| event.to_string().contains("gaps")), "{refusals:?}");
     // What is no list is refused, and the next one is taken in.
-    for content in [b"{}".as_slice(), b"{\"gaps\":[[9,1]]}", b"\xff\xfe"] {
-        let bad = list_of(&play, (HIGH, [6; 32]), (LOW, [5; 32]), content);
+    let bad_ones: [&[u8]; 3] = [b"{}", b"{\"gaps\":[[9,1]]}", b"\xff\xfe"];
+    for (number, content) in (1..).zip(bad_ones) {
+        let bad = list_of(&play, (HIGH, [6; 32]), (LOW, [5; 32]), (number, content));
         assert_eq!(resent(&play, &bad).await, Taken::Refused("malformed"), "{content:?}");
     }
-    let good = list_of(&play, (HIGH, [6; 32]), (LOW, [5; 32]), &write_gaps(&[(1, 1)]).unwrap());
+    let good = list_of(&play, (HIGH, [6; 32]), (LOW, [5; 32]), (4, &write_gaps(&[(1, 1)]).unwrap()));
     assert_eq!(resent(&play, &good).await, Taken::Resent { again: 0, gone: 1 });
 }
