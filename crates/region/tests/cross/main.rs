@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod arrive;
 #[cfg(test)]
+mod clocks;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod gaps;

@@ -1,22 +1,23 @@
 //! Two regions, their people's requests, and what stands between them: staging on the region's own disk, so that a cut of
 //! the power takes both, and a guard that reads plain text.
 
-use crate::support::{Answer, Ask, Counted, House, Key, Template};
+use crate::clocks::Clocks;
+use crate::support::{Answer, Ask, House, Key, Template};
 use fastness_crossing::{BundleReader, OwnKeys, Peer, Receiver, Resent, sign};
 use fastness_gate::{
-    CrossingParts, Environment, Guard, GuardFault, GuardRules, Judgement, Opening, Regions, StagedFile, Staging,
-    Suspect, Taken, WholeFile,
+    CrossingParts, Guard, GuardFault, GuardRules, Judgement, Opening, Regions, StagedFile, Staging, Suspect, Taken,
+    WholeFile,
 };
 use fastness_identity::directory::Beside;
 use fastness_label::Label;
-use fastness_operation::{AccessKeyId, BundleId, Moment, RegionName};
+use fastness_operation::{BundleId, RegionName};
 use fastness_store::disk::{Disk, DiskFile, MemoryDisk, OpenMode};
 use http::Method;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Cursor, Seek, SeekFrom, Write};
 use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
 pub const LOW: &str = "us-gov-west-1";
@@ -24,38 +25,6 @@ pub const HIGH: &str = "us-iso-east-1";
 
 pub fn region(name: &str) -> RegionName {
     RegionName::new(name).unwrap()
-}
-
-/// Clocks that a test moves.
-#[derive(Debug, Default)]
-pub struct Clocks {
-    counted: Counted,
-    ahead_ms: AtomicI64,
-}
-
-impl Clocks {
-    pub fn advance_days(&self, days: i64) {
-        self.ahead_ms.fetch_add(days * 86_400_000, Ordering::Relaxed);
-    }
-
-    /// About now: the moments of a test differ by some minutes.
-    pub fn now_ms(&self) -> i64 {
-        1_790_000_600_000 + self.ahead_ms.load(Ordering::Relaxed)
-    }
-
-    fn ahead(&self, moment: Moment) -> Moment {
-        Moment { now_ms: moment.now_ms + self.ahead_ms.load(Ordering::Relaxed), ..moment }
-    }
-}
-
-impl Environment for Clocks {
-    fn moment(&self, key: Option<&AccessKeyId>) -> Moment {
-        self.ahead(self.counted.moment(key))
-    }
-
-    fn chore(&self, label: &str) -> Moment {
-        self.ahead(self.counted.chore(label))
-    }
 }
 
 /// The one region beside.
