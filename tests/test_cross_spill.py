@@ -42,7 +42,10 @@ def test_a_spill_is_followed_up_contained_and_erased_on_both_sides(cloud, tmp_pa
     (bundle,) = crossing.arrived("secret-officer", LOW, lift)
     assert get(high, "plans", KEY) == BODY
 
+    kept = cloud.data / "regions" / LOW / "outbox" / "crossing" / MIDDLE / "kept"
+    assert [path.name for path in kept.iterdir() if bundle["bundle"] in path.name] != []
     below = spill(cloud, "contain", f"s3://plans/{KEY}", profile="unclass-officer@UNCLASSIFIED")["spill"]
+    assert [path.name for path in kept.iterdir() if bundle["bundle"] in path.name] == []
     answer = spill(cloud, "report", below, profile="unclass-officer@CUI")
     text = json.dumps(answer["report"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert hashlib.sha256(text.encode()).hexdigest() == answer["sha256"], "what is in the ledger is bound to the report"
@@ -71,12 +74,9 @@ def test_a_spill_is_followed_up_contained_and_erased_on_both_sides(cloud, tmp_pa
     assert [(o["from"], o["bundle"]) for o in above["origins"]] == [(LOW, bundle["bundle"])]
     assert "user/analyst" in [reader["principal"] for reader in above["readers"]]
 
-    kept = cloud.data / "regions" / LOW / "outbox" / "crossing" / MIDDLE / "kept"
-    assert [path.name for path in kept.iterdir() if bundle["bundle"] in path.name] != []
     assert erase(cloud, "secret", one["spill"])["state"] == "erased"
     assert erase(cloud, "unclass", below)["state"] == "erased"
-    assert [path.name for path in kept.iterdir() if bundle["bundle"] in path.name] == []
-    said = cloud.fastness("audit", "search", "--event", "EraseSpill", "--profile", "unclass-auditor", "--json").stdout
+    said = cloud.fastness("audit", "search", "--event", "ContainSpill", "--profile", "unclass-auditor", "--json").stdout
     assert "removed from the outbox of" in said and bundle["bundle"] in said
     (gone,) = spill(cloud, "trace", str(report), profile="secret-officer@UNCLASSIFIED")["bundles"][0]["contents"]
     assert gone["state"] == f"erased with {one['spill']}"

@@ -129,20 +129,18 @@ async fn a_bundle_of_others_stays_when_a_spill_is_erased() {
 #[tokio::test]
 async fn the_ledger_names_the_bundles_that_were_removed_and_no_others() {
     let play = Play::begin().await;
+    play.low.put(ANA_LOW, "plan", "what should be SECRET").await;
+    // The same version went twice: one bundle is carried away, the other one waits.
     let mut ids = Vec::new();
     for round in ["carried", "waiting"] {
-        play.low.put(ANA_LOW, "plan", "what should be SECRET").await;
-        play.low.put(ANA_LOW, round, "fine").await;
         play.start(ANA_LOW).await;
         play.low.send_all(U).await;
         ids.extend(play.low.waiting(U).into_keys());
         if round == "carried" {
             play.low.taken(U);
-            play.low.put(ANA_LOW, "copy", "fine").await;
         }
     }
-    let copy = Ask::s3(Method::PUT, "/plans/copy").with("x-amz-copy-source", "/plans/plan");
-    assert_eq!(play.low.ask(ANA_LOW, copy).await.status, 200);
+    assert_eq!(ids.len(), 2);
     contain(&play.low, FIRST, &json!({ "bucket": "plans", "key": "plan" })).await;
     let said = play.low.events("vera UNCLASSIFIED", "ContainSpill").await;
     let removed: Vec<String> = said.iter().map(ToString::to_string).filter(|text| text.contains("outbox")).collect();
