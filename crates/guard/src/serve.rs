@@ -38,6 +38,7 @@ pub fn serve(mut arguments: impl Iterator<Item = String>, find: fn(&str) -> Opti
     let name = arguments.next().unwrap_or_default();
     let memory = arguments.next().and_then(|text| text.parse().ok());
     let (Some(filter), Some(memory)) = (find(&name), memory) else { return Err(Failure::Usage(name)) };
+    filter::prepare(&name);
     sandbox::enter(memory)?;
     // INVARIANT: nothing is read above this line.
     let (mut from, mut to) = (BufReader::with_capacity(protocol::BUFFER_BYTES, stdin().lock()), stdout().lock());

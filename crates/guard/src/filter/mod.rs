@@ -90,6 +90,13 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     FILTERS.iter().map(|(name, _)| *name)
 }
 
+/// What a filter needs before its sandbox closes.
+pub(crate) fn prepare(name: &str) {
+    if name == "jpeg-check" {
+        jpeg_check::on_one_thread();
+    }
+}
+
 /// The filter of a name.
 #[must_use]
 pub fn find(name: &str) -> Option<Filter> {

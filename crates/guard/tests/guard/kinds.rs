@@ -26,6 +26,22 @@ fn a_picture_keeps_every_pixel() {
     assert_eq!(seen, pixels);
 }
 
+/// Decoders give large pictures to several threads, which a filter may not start.
+#[test]
+fn a_photograph_passes_at_any_size() {
+    let mut guard = guard();
+    for (width, height) in [(100, 100), (129, 16), (640, 480), (1_600, 1_200)] {
+        for (color, bytes) in [(jpeg_encoder::ColorType::Luma, 1), (jpeg_encoder::ColorType::Rgb, 3)] {
+            let content = crate::corpus::images::jpeg_of(width, height, color, bytes);
+            let anew = passed(guard.inspect(&object("a.jpg", "image/jpeg", content)));
+            let mut decoder = jpeg_decoder::Decoder::new(anew.as_slice());
+            decoder.read_info().unwrap();
+            let info = decoder.info().unwrap();
+            assert_eq!((info.width, info.height), (width, height));
+        }
+    }
+}
+
 #[test]
 fn an_archive_keeps_its_files() {
     let content = crate::corpus::zip(&[("d/a.txt", b"one\r\n"), ("b.json", b"[1, 2]")]);

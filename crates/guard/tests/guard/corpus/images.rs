@@ -161,7 +161,7 @@ pub fn jpeg() -> Vec<u8> {
     jpeg_of(32, 24, JpegColor::Rgb, 3)
 }
 
-fn jpeg_of(width: u16, height: u16, color: JpegColor, bytes: usize) -> Vec<u8> {
+pub fn jpeg_of(width: u16, height: u16, color: JpegColor, bytes: usize) -> Vec<u8> {
     let mut out = Vec::new();
     let smooth: Vec<u8> = (0..usize::from(width) * usize::from(height) * bytes)
         .map(|at| u8::try_from((at / bytes % usize::from(width)) * 5 % 256).unwrap())

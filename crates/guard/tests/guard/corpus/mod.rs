@@ -4,7 +4,7 @@
 
 mod archives;
 mod documents;
-mod images;
+pub mod images;
 mod markings;
 mod structured;
 mod texts;
