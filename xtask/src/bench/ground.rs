@@ -5,10 +5,11 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::machine::{Machine, SchedulerGroup};
 use super::{Folder, MEASUREMENTS, commit, date};
-use crate::process::{command, stage};
+use crate::process::{command, output, stage};
 use crate::tree::{self, cargo};
 
 /// What these measurements have in common.
@@ -55,6 +56,29 @@ pub struct Record<T> {
     /// What came out.
     #[serde(flatten)]
     pub measured: T,
+}
+
+/// Runs an example of a package that prints a sample a line, as JSON, while the lock of `folder` is held: the machine, and
+/// what was printed.
+pub fn run_example<T: DeserializeOwned>(
+    root: &Path,
+    common: &Common,
+    folder: Folder,
+    (package, example): (&str, &str),
+    numbers: &[String],
+) -> Result<(Machine, Vec<T>)> {
+    let mut arguments = vec!["run", "-q", "-p", package, "--example", example];
+    if !common.debug_build {
+        arguments.push("--release");
+    }
+    arguments.push("--");
+    arguments.extend(numbers.iter().map(String::as_str));
+    let machine = Machine::look(&folder.data)?;
+    let group = if common.debug_build { SchedulerGroup::leave() } else { SchedulerGroup::raise() };
+    let printed = output(&mut command(root, cargo(), &arguments))?;
+    drop((folder, group));
+    let sample = |line| serde_json::from_str(line).with_context(|| format!("the example printed `{line}`"));
+    Ok((machine, printed.lines().map(sample).collect::<Result<Vec<T>>>()?))
 }
 
 impl Ground {

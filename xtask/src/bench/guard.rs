@@ -1,14 +1,13 @@
 //! `cargo xtask bench guard`: what each filter of the guard does a second, in its process and its sandbox, and all of them
 //! one after the other.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::Folder;
 use super::figures::Spread;
-use super::ground::{Common, pages, write};
-use super::machine::{Machine, SchedulerGroup};
-use crate::process::{command, output, stage};
+use super::ground::{Common, pages, run_example, write};
+use crate::process::{command, stage};
 use crate::tree::{self, cargo};
 
 /// How to measure.
@@ -52,24 +51,12 @@ pub fn run(options: &Options) -> Result<()> {
     let target = tree::metadata(&root)?.target_directory;
     let folder = Folder::take(&target)?;
     let (rounds, milliseconds) = if common.quick { (1, 20) } else { (*rounds, *milliseconds) };
-    let mut profile: Vec<&str> = if common.debug_build { Vec::new() } else { vec!["--release"] };
     let mut build = vec!["build", "-p", "fastness-guard", "--bin", "fastness-filter"];
-    build.extend(&profile);
+    build.extend((!common.debug_build).then_some("--release"));
     stage("build", &mut command(&root, cargo(), &build))?;
     let program = target.join(if common.debug_build { "debug" } else { "release" }).join("fastness-filter");
-    let mut arguments = vec!["run", "-q", "-p", "fastness-guard", "--example", "measure"];
-    arguments.append(&mut profile);
     let numbers = [rounds.to_string(), milliseconds.to_string(), program.display().to_string()];
-    arguments.push("--");
-    arguments.extend(numbers.iter().map(String::as_str));
-    let machine = Machine::look(&folder.data)?;
-    let group = if common.debug_build { SchedulerGroup::leave() } else { SchedulerGroup::raise() };
-    let printed = output(&mut command(&root, cargo(), &arguments))?;
-    drop((folder, group));
-    let samples = printed
-        .lines()
-        .map(|line| serde_json::from_str(line).with_context(|| format!("the example printed `{line}`")))
-        .collect::<Result<Vec<Sample>>>()?;
+    let (machine, samples) = run_example(&root, common, folder, ("fastness-guard", "measure"), &numbers)?;
     let command = match common.quick {
         true => "cargo xtask bench guard --quick".to_owned(),
         false => format!("cargo xtask bench guard --rounds {rounds} --milliseconds {milliseconds}"),

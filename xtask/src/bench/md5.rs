@@ -1,14 +1,12 @@
 //! `cargo xtask bench md5`: MD5 one value after the other, and several values at once (decision 14).
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::Folder;
 use super::figures::Spread;
-use super::ground::{Common, pages, write};
-use super::machine::{Machine, SchedulerGroup};
-use crate::process::{command, output};
-use crate::tree::{self, cargo};
+use super::ground::{Common, pages, run_example, write};
+use crate::tree;
 
 /// How to measure.
 #[derive(Debug, clap::Args)]
@@ -41,20 +39,8 @@ pub fn run(options: &Options) -> Result<()> {
     let target = tree::metadata(&root)?.target_directory;
     let folder = Folder::take(&target)?;
     let rounds = if common.quick { 1 } else { *rounds };
-    let mut arguments = vec!["run", "-q", "-p", "fastness-bench", "--example", "md5"];
-    if !common.debug_build {
-        arguments.push("--release");
-    }
-    let [count, time] = [rounds.to_string(), if common.quick { "20" } else { "300" }.to_owned()];
-    arguments.extend(["--", &count, &time]);
-    let machine = Machine::look(&folder.data)?;
-    let group = if common.debug_build { SchedulerGroup::leave() } else { SchedulerGroup::raise() };
-    let printed = output(&mut command(&root, cargo(), &arguments))?;
-    drop((folder, group));
-    let samples = printed
-        .lines()
-        .map(|line| serde_json::from_str(line).with_context(|| format!("the example printed `{line}`")))
-        .collect::<Result<Vec<Sample>>>()?;
+    let numbers = [rounds.to_string(), if common.quick { "20" } else { "300" }.to_owned()];
+    let (machine, samples) = run_example(&root, common, folder, ("fastness-bench", "md5"), &numbers)?;
     let command = match common.quick {
         true => "cargo xtask bench md5 --quick".to_owned(),
         false => format!("cargo xtask bench md5 --rounds {rounds}"),
