@@ -1,6 +1,6 @@
 //! The command line of `fastness cross`, raw.
 
-use super::release_arguments::ReleaseCommand;
+use super::release_arguments::{ReleaseCommand, ReleaseTerms};
 use crate::arguments::Identity;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand, ValueEnum};
@@ -131,15 +131,9 @@ pub struct GapsOrder {
     /// The list's label there
     #[arg(long, value_name = "MARKING")]
     pub label: String,
-    /// By which mapping; needed where the bucket has several to that region
-    #[arg(long, value_name = "MAPPING")]
-    pub mapping: Option<String>,
-    /// What for: reviewers read it
-    #[arg(long, value_name = "TEXT")]
-    pub purpose: String,
-    /// Days until nothing leaves any more
-    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u8).range(1..=30))]
-    pub days: u8,
+    /// By what, what for, how long.
+    #[command(flatten)]
+    pub terms: ReleaseTerms,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -65,12 +65,12 @@ pub async fn request(order: &GapsOrder) -> anyhow::Result<()> {
         "key": place.key,
         "version_id": version,
         "to": order.region,
-        "mapping": order.mapping,
+        "mapping": order.terms.mapping,
         "name": NAME,
         "label": order.label,
         "type": "application/json",
-        "purpose": order.purpose,
-        "days": order.days,
+        "purpose": order.terms.purpose,
+        "days": order.terms.days,
         "gaps": true,
     });
     let asked = client.fastness("RequestRelease", &wanted).await;

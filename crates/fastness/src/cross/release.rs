@@ -50,13 +50,13 @@ async fn request(order: &ReleaseOrder) -> anyhow::Result<()> {
         "key": place.key,
         "version_id": order.version_id,
         "to": order.to,
-        "mapping": order.mapping,
+        "mapping": order.terms.mapping,
         "name": order.name,
         "label": order.label,
         "type": order.content_type,
         "metadata": metadata,
-        "purpose": order.purpose,
-        "days": order.days,
+        "purpose": order.terms.purpose,
+        "days": order.terms.days,
     });
     let asked = client(&order.identity)?.fastness("RequestRelease", &wanted).await?;
     print(&asked, order.json)?;

@@ -69,6 +69,20 @@ pub enum ReleaseCommand {
     },
 }
 
+/// What every request for a release says.
+#[derive(Debug, Args)]
+pub struct ReleaseTerms {
+    /// By which mapping; needed where the bucket has several to that region
+    #[arg(long, value_name = "MAPPING")]
+    pub mapping: Option<String>,
+    /// What for: reviewers read it
+    #[arg(long, value_name = "TEXT")]
+    pub purpose: String,
+    /// Days until nothing leaves any more
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u8).range(1..=30))]
+    pub days: u8,
+}
+
 /// `fastness cross release`
 #[derive(Debug, Args)]
 pub struct ReleaseOrder {
@@ -81,9 +95,6 @@ pub struct ReleaseOrder {
     /// The region that it goes to; this one itself for a regrade
     #[arg(long, value_name = "REGION")]
     pub to: String,
-    /// By which mapping; needed where the bucket has several to that region
-    #[arg(long, value_name = "MAPPING")]
-    pub mapping: Option<String>,
     /// Its name there
     #[arg(long, value_name = "KEY")]
     pub name: String,
@@ -96,12 +107,9 @@ pub struct ReleaseOrder {
     /// Metadata there, e.g. subject=exercise; again for each further one. Nothing of the object's own goes along
     #[arg(long, value_name = "NAME=VALUE")]
     pub meta: Vec<Meta>,
-    /// What for: reviewers read it
-    #[arg(long, value_name = "TEXT")]
-    pub purpose: String,
-    /// Days until nothing leaves any more
-    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u8).range(1..=30))]
-    pub days: u8,
+    /// By what, what for, how long.
+    #[command(flatten)]
+    pub terms: ReleaseTerms,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
