@@ -9,6 +9,7 @@
 mod common;
 
 use std::net::UdpSocket;
+use std::time::{Duration, Instant};
 
 use common::{Fate, Line, Place, chance, content, is_gone, receiver, send, sender_command, wait};
 use fastness_diode::{BundleNumber, Geometry, LinkKey, Sealer};
@@ -73,6 +74,28 @@ fn a_break_of_the_line_is_made_good() {
     let sent = place.put(1, 8_000_000);
     send(&place, line.from, &["--rate", "20"]);
     assert!(place.wait_for(1) == sent);
+}
+
+#[test]
+fn what_is_too_short_for_a_break_is_spread_and_sent_once() {
+    let place = Place::new();
+    let (_receiver, to) = receiver(&place, &[]);
+    let (seen, symbols) = std::sync::mpsc::channel();
+    // Spread over a third of a second, fifty milliseconds of it are about seventy frames.
+    let line = Line::new(to, move |at, frame| {
+        if frame[5] == 1 {
+            seen.send(Instant::now()).unwrap();
+        }
+        if (100..170).contains(&at) { Fate::Lose } else { Fate::Pass }
+    });
+    let sent = place.put(1, 3_000_000);
+    send(&place, line.from, &["--rate", "200", "--mtu", "9000"]);
+    assert!(place.wait_for(1) == sent);
+    assert_eq!(place.events("send.log", "sent")[0]["rounds"], 1);
+    let times: Vec<Instant> = symbols.try_iter().collect();
+    let lasted = times[times.len() - 1].duration_since(times[0]);
+    // At full speed it would be through in a twentieth of a second.
+    assert!(lasted >= Duration::from_millis(200), "{lasted:?}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod options;
 mod outbox;
 mod pace;
 mod plan;
+mod spread;
 mod state;
 
 use std::ffi::OsString;

@@ -43,6 +43,13 @@ pub(crate) struct Part {
 #[derive(Debug, Default)]
 pub(crate) struct Group {
     pub(crate) parts: Vec<Part>,
+    /// How many times as slow as the rate they are sent, at least once: see [`crate::spread`].
+    pub(crate) slowness: f64,
+}
+
+/// Frames of a block that go before another block's turn, for symbols of so many bytes.
+pub(crate) fn turn_frames(symbol_bytes: usize) -> usize {
+    (CALL_BYTES_MAX / (symbol_bytes + SYMBOL_OVERHEAD)).clamp(1, TURN_FRAMES_MAX)
 }
 
 /// The repair symbols of a block, each with its number.
@@ -109,7 +116,7 @@ impl Line {
         let offload = UdpSocketState::new((&socket).into()).map_err(|error| SendError::Socket("set up", error))?;
         let symbol_bytes = usize::try_from(settings.symbol_bytes).unwrap_or(0);
         let frame_bytes = symbol_bytes + SYMBOL_OVERHEAD;
-        let turn_frames = (CALL_BYTES_MAX / frame_bytes).clamp(1, TURN_FRAMES_MAX);
+        let turn_frames = turn_frames(symbol_bytes);
         let now = Instant::now();
         Ok(Self {
             socket,
@@ -153,8 +160,14 @@ impl Line {
         loop {
             let until = self.announce_at.min(self.repeat_at).saturating_duration_since(Instant::now());
             match work.recv_timeout(until) {
-                Ok(Work::Source(group)) => self.source(&group)?,
-                Ok(Work::Repair(group, repair)) => self.repair(&group, &repair)?,
+                Ok(Work::Source(group)) => {
+                    self.pace.slow_down(group.slowness);
+                    self.source(&group)?;
+                }
+                Ok(Work::Repair(group, repair)) => {
+                    self.pace.slow_down(group.slowness);
+                    self.repair(&group, &repair)?;
+                }
                 Ok(Work::Seals(seals)) => {
                     self.seals(&seals)?;
                     self.recent.extend(seals.into_iter().map(|seal| (seal, SEAL_REPEATS)));

@@ -134,7 +134,8 @@ struct LineArguments {
     /// How much is interleaved, in megabytes; without it, what a break of `--burst-ms` asks for at this rate
     #[arg(long, value_name = "MB")]
     interleave: Option<u64>,
-    /// How often each bundle is sent; what is sent faster than a break lasts is sent twice at least
+    /// How often each bundle is sent. Sent once, what is so short that a break would take more of it than its repair makes good
+    /// is sent more slowly than the line allows, within a second, or else twice
     #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
     /// Time between two rounds of a bundle, milliseconds at least

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// How far behind the sender may be and still catch up. Longer, and it would send bursts that a receiver's buffer does
 /// not hold; shorter, and every hiccup of the scheduler would cost speed.
-const BEHIND_MAX: Duration = Duration::from_millis(4);
+pub(crate) const BEHIND_MAX: Duration = Duration::from_millis(4);
 /// Sleeping less than this takes longer than this.
 const SLEEP_MIN: Duration = Duration::from_micros(100);
 
@@ -12,13 +12,19 @@ const SLEEP_MIN: Duration = Duration::from_micros(100);
 #[derive(Debug)]
 pub(crate) struct Pace {
     seconds_a_byte: f64,
+    slowness: f64,
     /// When the next datagram may go.
     next: Instant,
 }
 
 impl Pace {
     pub(crate) fn new(bytes_a_second: f64) -> Self {
-        Self { seconds_a_byte: 1.0 / bytes_a_second.max(1.0), next: Instant::now() }
+        Self { seconds_a_byte: 1.0 / bytes_a_second.max(1.0), slowness: 1.0, next: Instant::now() }
+    }
+
+    /// From now on, so many times as slow as the rate; never faster.
+    pub(crate) fn slow_down(&mut self, times: f64) {
+        self.slowness = times.max(1.0);
     }
 
     /// Waits until so many bytes may go.
@@ -34,7 +40,7 @@ impl Pace {
                 std::thread::sleep(ahead);
             }
         }
-        self.next += Duration::from_secs_f64(bytes as f64 * self.seconds_a_byte);
+        self.next += Duration::from_secs_f64(bytes as f64 * self.seconds_a_byte * self.slowness);
     }
 }
 
@@ -50,5 +56,9 @@ mod tests {
         (0..20).for_each(|_| pace.wait(1_000));
         // Twenty thousand bytes at a million a second, less what may be caught up and the last one's own time.
         assert!(start.elapsed() >= Duration::from_millis(14), "{:?}", start.elapsed());
+        pace.slow_down(3.0);
+        let start = Instant::now();
+        (0..10).for_each(|_| pace.wait(1_000));
+        assert!(start.elapsed() >= Duration::from_millis(24), "{:?}", start.elapsed());
     }
 }

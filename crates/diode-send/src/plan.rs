@@ -13,6 +13,7 @@ use crate::events::Events;
 use crate::line::{Group, Part, Repair, Report, Work};
 use crate::options::Settings;
 use crate::outbox::{Bundle, Outbox};
+use crate::spread::{self, Haste};
 use crate::state::State;
 
 /// The most bundles in a batch.
@@ -26,7 +27,7 @@ const LOOK: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 struct Batch {
     bundles: Vec<Arc<Bundle>>,
-    rounds: u32,
+    haste: Haste,
     /// Rounds that were planned.
     planned: u32,
     /// When the next round may begin; nothing while one is under way.
@@ -129,13 +130,14 @@ impl<'a> Planner<'a> {
         if bundles.is_empty() {
             return Ok(None);
         }
-        // What goes faster than a break lasts could be lost altogether.
-        let seconds = bytes as f64 * (1.0 + self.settings.repair) / self.settings.rate;
-        let is_short = seconds < self.settings.burst.as_secs_f64() * 2.0;
-        let rounds = if is_short { self.settings.rounds.max(2) } else { self.settings.rounds };
+        let blocks = bundles.iter().map(|bundle| bundle.geometry).flat_map(|geometry| {
+            let blocks = (0..geometry.blocks()).filter_map(move |number| geometry.block(number));
+            blocks.map(|block| block.symbols)
+        });
+        let haste = spread::haste(self.settings, bytes, blocks);
         let id = self.next_batch;
         self.next_batch += 1;
-        let batch = Batch { bundles, rounds, planned: 0, due: None, seals: Vec::new() };
+        let batch = Batch { bundles, haste, planned: 0, due: None, seals: Vec::new() };
         self.batches.insert(id, batch);
         Ok(Some(id))
     }
@@ -148,7 +150,7 @@ impl<'a> Planner<'a> {
         batch.due = None;
         let mut tags = BTreeMap::new();
         for group in groups(&batch.bundles, self.settings.interleave) {
-            let group = Arc::new(group);
+            let group = Arc::new(Group { slowness: batch.haste.slowness, ..group });
             self.hand(Work::Source(Arc::clone(&group)))?;
             let repair = group.parts.iter().map(|part| self.repair(part, round, &mut tags));
             let repair = repair.collect();
@@ -196,7 +198,7 @@ impl<'a> Planner<'a> {
     /// A round is over: there is another, or the bundles are done with.
     fn take(&mut self, report: Report) -> Result<(), SendError> {
         let Some(mut batch) = self.batches.remove(&report.batch) else { return Ok(()) };
-        if batch.planned < batch.rounds {
+        if batch.planned < batch.haste.rounds {
             batch.due = Some(Instant::now() + self.settings.round_gap);
             self.batches.insert(report.batch, batch);
             return Ok(());
@@ -213,7 +215,7 @@ impl<'a> Planner<'a> {
                 ("bundle", bundle.number.get().into()),
                 ("bytes", bundle.geometry.length().into()),
                 ("digest", digest.map(|seal| hex(&seal.digest.0)).into()),
-                ("rounds", batch.rounds.into()),
+                ("rounds", batch.haste.rounds.into()),
             ];
             self.events.put("sent", &fields);
         }
