@@ -34,6 +34,7 @@ const NEEDED: &[i64] = &[
     libc::SYS_getdents64,
     libc::SYS_fsync,
     libc::SYS_fdatasync,
+    libc::SYS_fadvise64,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_rename,
     libc::SYS_renameat,

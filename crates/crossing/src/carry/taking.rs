@@ -77,6 +77,9 @@ pub fn copy_whole(mut from: File, folder: &Path, name: &str) -> io::Result<()> {
     let mut to = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&unfinished)?;
     io::copy(&mut from, &mut to)?;
     to.sync_all()?;
+    // Nobody reads it here any more, though its region keeps it for long: it need not take the place of what is read, nor what
+    // is written next memory that nobody used yet.
+    let _takes_room_at_worst = rustix::fs::fadvise(&from, 0, None, rustix::fs::Advice::DontNeed);
     fs::rename(&unfinished, folder.join(name))?;
     files::sync(folder)
 }
