@@ -64,7 +64,7 @@ impl Gate {
         permit: &Permit,
     ) -> Result<Zeroizing<Vec<u8>>, Halt> {
         let changed = || ends(ReleaseState::Changed, "the object was changed, removed or contained");
-        let opened = self.store.open_versions(permit)?.into_iter().next().ok_or_else(changed)?;
+        let opened = self.store.open_versions(permit)?.next().ok_or_else(changed)??;
         let Sendable { size, content, .. } = opened.map_err(|_| changed())?;
         let plain = whole(&content, size)?.ok_or_else(changed)?;
         if sha256(&plain) != release.source.sha256 {

@@ -20,7 +20,7 @@ use fastness_identity::directory::{Mapping, sending_mapping};
 use fastness_identity::{Duty, Subject};
 use fastness_label::Label;
 use fastness_operation::{Attributes, BundleId, CrossingAct, CrossingWay, Half, Operation, Stop};
-use fastness_store::{Fault, Lift, LiftStep, Liftable, Sendable, SentBundle, Walked, day_of};
+use fastness_store::{Fault, Lift, LiftStep, Liftable, Opening, Sendable, SentBundle, Walked, day_of};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
@@ -44,7 +44,7 @@ struct Errands {
 /// What a step looked at, by key: what goes, and why the rest stays. A cut takes away what is behind it, so that the next
 /// step looks at that anew and nothing is counted twice.
 struct Batch {
-    seen: BTreeMap<String, Result<Liftable, Stop>>,
+    seen: BTreeMap<String, Result<Arc<Liftable>, Stop>>,
     /// Where the lift stands afterwards.
     to: Option<String>,
     over: bool,
@@ -52,7 +52,7 @@ struct Batch {
 
 impl Batch {
     /// What goes, in the order of keys.
-    fn goes(&self) -> Vec<Liftable> {
+    fn goes(&self) -> Vec<Arc<Liftable>> {
         self.seen.values().filter_map(|one| one.as_ref().ok()).cloned().collect()
     }
 
@@ -284,7 +284,7 @@ impl Gate {
                 batch.cut_before(&key, lift.cursor.as_ref());
                 return Ok((!batch.seen.is_empty()).then_some(batch));
             }
-            batch.seen.insert(key, answer.map(|()| one));
+            batch.seen.insert(key, answer.map(|()| Arc::new(one)));
         }
         Ok(Some(batch))
     }
@@ -303,11 +303,12 @@ impl Gate {
         batch: &mut Batch,
     ) -> Result<Option<Permit>, Unfollowed> {
         let Errands { lift, label, .. } = errands;
-        let decide = |objects: &[Liftable]| match self.permit_for(&errands.subject, errands.sending(bundle, objects)) {
-            Ok(permit) if !permit.withholds(&lift.bucket, *label) => Ok(Some(permit)),
-            Ok(_) | Err(Unfollowed::Refused(_)) => Ok(None),
-            Err(failed) => Err(failed),
-        };
+        let decide =
+            |objects: &[Arc<Liftable>]| match self.permit_for(&errands.subject, errands.sending(bundle, objects)) {
+                Ok(permit) if !permit.withholds(&lift.bucket, *label) => Ok(Some(permit)),
+                Ok(_) | Err(Unfollowed::Refused(_)) => Ok(None),
+                Err(failed) => Err(failed),
+            };
         let goes = batch.goes();
         if goes.is_empty() {
             return Ok(None);
@@ -334,15 +335,15 @@ impl Gate {
         errands: &Errands,
         bundle: &BundleId,
         batch: &mut Batch,
-        opened: Vec<Result<Sendable, Stop>>,
+        opened: Opening<'_>,
     ) -> Result<Option<Written>, Fault> {
         let Errands { crossing, lift, peer, label, .. } = errands;
         let banner = self.banner(*label);
         let file = crossing.parts.staging.stage(&lift.to, &banner, bundle).map_err(disk)?;
         let mut writer = BundleWriter::begin(file, crossing.parts.own.region(), peer).map_err(sealing)?;
-        let (mut any, mut bytes) = (false, 0);
+        let (mut any, mut bytes, mut plain) = (false, 0, Zeroizing::default());
         for (one, opened) in batch.goes().into_iter().zip(opened) {
-            match add(&mut writer, &errands.mapping, &one, opened)? {
+            match add((&mut writer, &mut plain), &errands.mapping, &one, opened?)? {
                 Added::Whole(size) => (any, bytes) = (true, bytes + size),
                 Added::Stays(why) => batch.leave_out(&one, why),
                 Added::Full if !any => batch.leave_out(&one, Stop::TooLarge),
@@ -394,7 +395,7 @@ impl Gate {
 }
 
 impl Errands {
-    fn sending(&self, bundle: &BundleId, objects: &[Liftable]) -> Operation {
+    fn sending(&self, bundle: &BundleId, objects: &[Arc<Liftable>]) -> Operation {
         let Lift { id, to, bucket, .. } = &self.lift;
         let objects = objects.iter().map(|one| (one.key.clone(), one.version.clone())).collect();
         let (crossing, bundle, to) = (id.to_string(), bundle.clone(), to.clone());
@@ -437,9 +438,10 @@ enum Added {
     Full,
 }
 
-/// Puts one object into a bundle, or nothing of it.
+/// Puts one object into a bundle, or nothing of it. Its content is put together in `plain`, which all of a bundle's objects
+/// share: fresh memory for each, and clearing it, would cost as much as sealing it.
 fn add(
-    writer: &mut BundleWriter<Box<dyn StagedFile>>,
+    (writer, plain): (&mut BundleWriter<Box<dyn StagedFile>>, &mut Zeroizing<Vec<u8>>),
     mapping: &Mapping,
     one: &Liftable,
     opened: Result<Sendable, Stop>,
@@ -449,7 +451,12 @@ fn add(
         Err(why) => return Ok(Added::Stays(why)),
     };
     // Whole, before the bundle has any of it: one that breaks off spoils nothing.
-    let mut plain = Zeroizing::new(Vec::with_capacity(usize::try_from(size).unwrap_or(0)));
+    plain.clear();
+    let size_here = usize::try_from(size).unwrap_or(0);
+    if plain.capacity() < size_here {
+        // Anew, and not longer: growing would leave a copy behind that nobody clears.
+        *plain = Zeroizing::new(Vec::with_capacity(size_here));
+    }
     if !content.read(|piece| plain.extend_from_slice(piece))? {
         return Ok(Added::Stays(Stop::Unreadable));
     }
@@ -462,7 +469,7 @@ fn add(
         Err(BundleError::Malformed(_)) => return Ok(Added::Stays(Stop::Metadata)),
         Err(error) => return Err(sealing(error)),
     }
-    writer.write(&plain).map_err(sealing)?;
+    writer.write(plain).map_err(sealing)?;
     writer.end_object().map_err(sealing)?;
     Ok(Added::Whole(size))
 }

@@ -18,7 +18,10 @@ async fn only_what_lies_at_the_sessions_own_label_goes() {
     play.low.versioning(ANA_LOW, "Enabled").await;
     for who in [ANA_LOW, ANA, "zoe TOP SECRET//SI/TK"] {
         for key in ["a", "b", "deep/c"] {
-            play.low.put(who, key, format!("old {key} of {who}")).await;
+            // More of the middle one than the walk passes by one after the other.
+            for round in 0..if key == "b" { 9 } else { 1 } {
+                play.low.put(who, key, format!("old {key} of {who}, {round}")).await;
+            }
             play.low.put(who, key, format!("{key} of {who}")).await;
         }
     }

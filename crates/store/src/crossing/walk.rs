@@ -1,14 +1,18 @@
 //! What a lift has to send, and its content.
 
 use super::lifts::{Lift, act_of};
-use crate::catalog::VERSIONS;
+use crate::catalog::ReadRows;
 use crate::content::Content;
 use crate::fault::no_such_bucket;
 use crate::records::{Piece, Place, VersionRecord, decode};
 use crate::view::{Slice, Snapshot};
 use crate::{Fault, Store, keys};
-use fastness_decide::Permit;
+use fastness_decide::{Bucket, Permit};
+use fastness_label::Label;
 use fastness_operation::{Attributes, CrossingAct, ObjectKey, Stop, VersionId};
+use redb::{AccessGuard, Range};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Objects of one bundle, at most.
 pub const WALK_OBJECTS_MAX: usize = 1_000;
@@ -18,6 +22,10 @@ pub const WALK_BYTES_MAX: u64 = 32 << 20;
 pub const WALK_NAMES_MAX: usize = 256 << 10;
 /// Keys that one step looks at, at most.
 const KEYS_LOOKED_AT_MAX: usize = 10_000;
+/// Older versions of a key that are passed by before the next key is looked for.
+const OLDER_PASSED_MAX: usize = 4;
+/// How long versions are opened in one snapshot: it keeps what was replaced since from being given back.
+const SNAPSHOT_FOR: Duration = Duration::from_millis(500);
 /// How often a value is looked for again that moved while it was opened.
 const SNAPSHOTS_MAX: usize = 8;
 
@@ -88,8 +96,9 @@ impl Store {
             None => beginning.clone(),
         };
         let (mut walked, mut bytes, mut names) = (nothing, 0_u64, 0);
+        let mut range = rows.range::<&[u8]>(from.as_slice()..)?;
         for _ in 0..KEYS_LOOKED_AT_MAX {
-            let Some((row, value)) = rows.range::<&[u8]>(from.as_slice()..)?.next().transpose()? else {
+            let Some((row, value)) = next_key(&rows, &mut range, &from)? else {
                 return Ok(walked);
             };
             if !row.value().starts_with(&beginning) {
@@ -130,55 +139,127 @@ impl Store {
         Ok(Walked { over: false, ..walked })
     }
 
-    /// SendObjects: opens the versions that the permit names, in the session's own partition alone and in one snapshot,
-    /// each or why it stays. It blocks.
+    /// SendObjects: opens the versions that the permit names, one after the other and in its order, in the session's own
+    /// partition alone. It blocks.
     ///
     /// # Errors
-    /// A failure.
-    pub fn open_versions(&self, permit: &Permit) -> Result<Vec<Result<Sendable, Stop>>, Fault> {
+    /// Another permit.
+    pub fn open_versions<'a>(&'a self, permit: &'a Permit) -> Result<Opening<'a>, Fault> {
         let (CrossingAct::SendObjects { bucket: name, objects, .. }, _) = act_of(permit)? else {
             return Err(Fault::mismatch());
         };
         let (label, bucket) = (permit.view().session(), permit.bucket(name).ok_or_else(no_such_bucket)?);
-        if permit.withholds(name, label) {
-            return Ok(objects.iter().map(|_| Err(Stop::Withheld)).collect());
-        }
-        let one_of = |own: &Snapshot, (key, version): &(ObjectKey, VersionId)| {
-            let Some(found) = own.bucket(bucket)? else { return Ok(Some(Err(Stop::Gone))) };
-            let slice = own.slices.first().ok_or_else(Fault::mismatch)?;
-            open((slice, found.top.id), key, version)
-        };
-        let own = self.snapshot_of(&[label])?;
-        let one = |object: &(ObjectKey, VersionId)| {
-            if let Some(opened) = one_of(&own, object)? {
-                return Ok(opened);
-            }
-            // A survivor of an erasure lies elsewhere since the snapshot; what was replaced is gone in the next one.
-            for _ in 0..SNAPSHOTS_MAX {
-                if let Some(opened) = one_of(&self.snapshot_of(&[label])?, object)? {
-                    return Ok(opened);
-                }
-            }
-            Ok(Err(Stop::Unreadable))
-        };
-        objects.iter().map(one).collect()
+        let is_withheld = permit.withholds(name, label);
+        Ok(Opening { store: self, label, bucket, objects: objects.iter(), is_withheld, seen: None })
     }
 }
 
-/// One version of the one partition of a snapshot; nothing when its content is elsewhere since.
-fn open(
-    (slice, bucket): (&Slice, u64),
-    key: &ObjectKey,
-    version: &VersionId,
-) -> Result<Option<Result<Sendable, Stop>>, Fault> {
-    let gone = Ok(Some(Err(Stop::Gone)));
-    let Some(sequence) = crate::view::sequence_of(version.as_str()) else { return gone };
-    let row = keys::version(bucket, key.as_str(), sequence);
-    let Some(found) = slice.reading.rows(VERSIONS)?.get(row.as_slice())?.map(|guard| guard.value().to_vec()) else {
-        return gone;
+/// Versions that are opened one after the other: each, or why it stays; or a failure. Whoever writes them has one of them in
+/// memory, not all.
+pub struct Opening<'a> {
+    store: &'a Store,
+    label: Label,
+    bucket: &'a Bucket,
+    objects: std::slice::Iter<'a, (ObjectKey, VersionId)>,
+    is_withheld: bool,
+    seen: Option<Seen>,
+}
+
+impl std::fmt::Debug for Opening<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opening").field("left", &self.objects.len()).finish_non_exhaustive()
+    }
+}
+
+impl Iterator for Opening<'_> {
+    type Item = Result<Result<Sendable, Stop>, Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (key, version) = self.objects.next()?;
+        Some(if self.is_withheld { Ok(Err(Stop::Withheld)) } else { self.open(key, version) })
+    }
+}
+
+impl Opening<'_> {
+    fn open(&mut self, key: &ObjectKey, version: &VersionId) -> Result<Result<Sendable, Stop>, Fault> {
+        self.seen.take_if(|seen| seen.since.elapsed() > SNAPSHOT_FOR);
+        for _ in 0..=SNAPSHOTS_MAX {
+            let seen = match &mut self.seen {
+                Some(seen) => seen,
+                none => none.insert(Seen::now(self.store, self.label, self.bucket)?),
+            };
+            if let Some(opened) = seen.open(key, version)? {
+                return Ok(opened);
+            }
+            // A survivor of an erasure lies elsewhere since the snapshot; what was replaced is gone in the next one.
+            self.seen = None;
+        }
+        Ok(Err(Stop::Unreadable))
+    }
+}
+
+/// A snapshot of the one partition, and where it was read last.
+struct Seen {
+    own: Snapshot,
+    /// The bucket's number, and its versions.
+    bucket: Option<(u64, Arc<ReadRows>)>,
+    range: Option<Range<'static, &'static [u8], &'static [u8]>>,
+    since: Instant,
+}
+
+impl Seen {
+    fn now(store: &Store, label: Label, bucket: &Bucket) -> Result<Self, Fault> {
+        let own = store.snapshot_of(&[label])?;
+        let bucket = own.bucket(bucket)?.map(|found| found.top.id).zip(own.versions(0)?);
+        Ok(Self { own, bucket, range: None, since: Instant::now() })
+    }
+
+    /// One version; nothing when its content is elsewhere since.
+    fn open(&mut self, key: &ObjectKey, version: &VersionId) -> Result<Option<Result<Sendable, Stop>>, Fault> {
+        let gone = Ok(Some(Err(Stop::Gone)));
+        let slice = self.own.slices.first().ok_or_else(Fault::mismatch)?;
+        let (Some((bucket, rows)), Some(sequence)) = (&self.bucket, crate::view::sequence_of(version.as_str())) else {
+            return gone;
+        };
+        let row = keys::version(*bucket, key.as_str(), sequence);
+        let range = match &mut self.range {
+            Some(range) => range,
+            none => none.insert(rows.range::<&[u8]>(row.as_slice()..)?),
+        };
+        let found = match next_key(rows, range, &row)? {
+            Some((found, value)) if found.value() == row => Some(value),
+            // It is gone, or stands before what was opened last.
+            _ => rows.get(row.as_slice())?,
+        };
+        let Some(found) = found else { return gone };
+        open(slice, decode(found.value())?, version)
+    }
+}
+
+type Row = (AccessGuard<'static, &'static [u8]>, AccessGuard<'static, &'static [u8]>);
+
+/// The first row that is not before `from`. The next rows are looked at first: the next key's newest version is mostly one of
+/// them, and looking for a row from the root of the tree costs more than going on.
+fn next_key(
+    rows: &ReadRows,
+    range: &mut Range<'static, &'static [u8], &'static [u8]>,
+    from: &[u8],
+) -> Result<Option<Row>, Fault> {
+    for _ in 0..OLDER_PASSED_MAX {
+        match range.next().transpose()? {
+            Some((row, _)) if row.value() < from => {}
+            found => return Ok(found),
+        }
+    }
+    *range = rows.range::<&[u8]>(from..)?;
+    Ok(range.next().transpose()?)
+}
+
+/// The version of a record of a snapshot; nothing when its content is elsewhere since.
+fn open(slice: &Slice, record: VersionRecord, version: &VersionId) -> Result<Option<Result<Sendable, Stop>>, Fault> {
+    let Some(object) = record.object.filter(|_| record.id == version.as_str()) else {
+        return Ok(Some(Err(Stop::Gone)));
     };
-    let record: VersionRecord = decode(&found)?;
-    let Some(object) = record.object.filter(|_| record.id == version.as_str()) else { return gone };
     if record.extension.customer.is_some() {
         return Ok(Some(Err(Stop::CustomerKey)));
     }
