@@ -170,6 +170,15 @@ pub(crate) fn check_clock(made_ms: i64, now_ms: i64) -> Result<(), BundleError> 
 /// The label that the manifest says three times: as a banner, as XML, and by its policy. All three must be as this
 /// region's policy writes them; the XML is written anew and compared, never read.
 pub(crate) fn check_label(manifest: &Manifest, policy: &Policy) -> Result<Label, BundleError> {
+    let label = check_banner(manifest, policy)?;
+    if label_xml(policy, label, manifest.made_ms, &manifest.objects)? != manifest.label_xml {
+        return Err(BundleError::Mislabelled("its XML says another label, time or content than the bundle"));
+    }
+    Ok(label)
+}
+
+/// The label by policy and banner alone: what whoever has just written the XML is left to check.
+pub(crate) fn check_banner(manifest: &Manifest, policy: &Policy) -> Result<Label, BundleError> {
     if manifest.policy != policy.name() {
         return Err(BundleError::Mislabelled("it is one of another policy"));
     }
@@ -177,9 +186,6 @@ pub(crate) fn check_label(manifest: &Manifest, policy: &Policy) -> Result<Label,
     let label = label.map_err(|_| BundleError::Mislabelled("its marking is none of this region's policy"))?;
     if policy.banner(label) != manifest.label {
         return Err(BundleError::Mislabelled("its marking is not written in the policy's own way"));
-    }
-    if label_xml(policy, label, manifest.made_ms, &manifest.objects)? != manifest.label_xml {
-        return Err(BundleError::Mislabelled("its XML says another label, time or content than the bundle"));
     }
     Ok(label)
 }

@@ -13,6 +13,7 @@ use aws_lc_rs::digest;
 use fastness_label::{Label, Policy};
 use fastness_operation::{Attributes, BundleId, ObjectKey, RegionName};
 use fastness_vault::{ENCAPSULATED_LEN, ValueKey};
+use serde::Serialize;
 use std::fmt;
 use std::io::{Seek, SeekFrom, Write};
 
@@ -112,7 +113,12 @@ impl<W: Write + Seek> BundleWriter<W> {
     /// Whether an object of so many bytes still fits; if not, this bundle is full, and the next one begins with it.
     #[must_use]
     pub fn has_room(&self, next: &NewObject, size: u64) -> bool {
-        let described = self.described.saturating_add(line_len(next));
+        self.has_room_for(line_len(next), size)
+    }
+
+    /// The same, of an object that takes so many bytes in the manifest.
+    fn has_room_for(&self, line: u64, size: u64) -> bool {
+        let described = self.described.saturating_add(line);
         let stream = self.stream.len().saturating_add(size).saturating_add(MANIFEST_LEN_MAX);
         // Padding adds 12 % at most (a release is one object, and far from the bound), tags 0.03 %.
         let padded = stream.saturating_add(stream / 8);
@@ -132,11 +138,12 @@ impl<W: Write + Seek> BundleWriter<W> {
             return Err(BundleError::Misused("an object is open"));
         }
         rules::check_attributes(&new.attributes)?;
-        if !self.has_room(&new, 0) {
+        let line = line_len(&new);
+        if !self.has_room_for(line, 0) {
             let found = self.objects.len() as u64 + 1;
             return Err(BundleError::Oversized { what: "objects", found, most: self.objects.len() as u64 });
         }
-        self.described = self.described.saturating_add(line_len(&new));
+        self.described = self.described.saturating_add(line);
         self.open = Some(Open { new, size: 0, hash: digest::Context::new(&digest::SHA256) });
         Ok(())
     }
@@ -177,6 +184,7 @@ impl<W: Write + Seek> BundleWriter<W> {
         if self.open.is_some() {
             return Err(BundleError::Misused("an object is open"));
         }
+        let label = outline.label;
         let manifest = self.manifest(outline, policy)?;
         let json = manifest.encode()?;
         let json_len = manifest::bounded(json.len() as u64)?;
@@ -184,7 +192,9 @@ impl<W: Write + Seek> BundleWriter<W> {
         let needed = self.stream.len().saturating_add(json_len);
         let plain_len = padded_len(manifest.errand.kind(), needed).ok_or(too_long)?;
         rules::check_form(&manifest, json_len, plain_len)?;
-        rules::check_label(&manifest, policy)?;
+        if rules::check_banner(&manifest, policy)? != label {
+            return Err(BundleError::Mislabelled("its marking says another label than the bundle"));
+        }
         let length = bounded_len(file_len_of(plain_len).unwrap_or(u64::MAX))?;
         let offset = plain_len - json_len;
         self.stream.zeros_until(offset)?;
@@ -223,11 +233,46 @@ impl<W: Write + Seek> BundleWriter<W> {
 
 /// Bytes that an object takes in the manifest, about: no fewer than it will.
 fn line_len(object: &NewObject) -> u64 {
-    let line = Object {
-        key: object.key.clone(),
-        size: OBJECT_LEN_MAX,
-        sha256: [0; 32],
-        attributes: object.attributes.clone(),
-    };
-    serde_json::to_vec(&line).map_or(u64::MAX, |json| (json.len() as u64).saturating_add(REFERENCE_LEN))
+    const REST: &str = r#"{"key":,"size":67108864,"sha256":"","attributes":},"#;
+    const DIGEST_LEN: u64 = 64;
+    let described = json_len(&object.key).saturating_add(json_len(&object.attributes));
+    described.saturating_add(REST.len() as u64 + DIGEST_LEN + REFERENCE_LEN)
+}
+
+/// Bytes of something as JSON, without writing it anywhere.
+fn json_len(value: &impl Serialize) -> u64 {
+    struct Count(u64);
+    impl Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 = self.0.saturating_add(bytes.len() as u64);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, value).map_or(u64::MAX, |()| count.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_takes_no_more_of_the_manifest_than_was_reckoned() {
+        let attributes = Attributes {
+            content_type: Some("text/\"plain\"".to_owned()),
+            metadata: [("a".to_owned(), "\u{1}\u{e9}\t".to_owned())].into(),
+            ..Attributes::default()
+        };
+        for (key, attributes) in [("a", Attributes::default()), ("b/\n\"\u{2028}", attributes)] {
+            let new = NewObject { key: ObjectKey::new(key).unwrap(), attributes };
+            let NewObject { key, attributes } = new.clone();
+            let line = Object { key, size: OBJECT_LEN_MAX, sha256: [0xff; 32], attributes };
+            // One more for the comma after it.
+            let written = serde_json::to_vec(&line).unwrap().len() as u64 + 1;
+            assert_eq!(line_len(&new), written + REFERENCE_LEN);
+        }
+    }
 }

@@ -101,6 +101,11 @@ fn write_category(kind: &str, name: &str, values: impl IntoIterator<Item = impl 
 /// Text as it may stand between tags and between quotation marks (XML 1.0, section 2.4). What XML has no way to write
 /// becomes U+FFFD.
 fn escape(plain: &str, text: &mut String) {
+    // Most texts have nothing to escape, and bundles bind thousands of them.
+    if plain.bytes().all(|byte| matches!(byte, b' '..=b'~') && !b"&<>\"'".contains(&byte)) {
+        text.push_str(plain);
+        return;
+    }
     for character in plain.chars() {
         match character {
             '&' => text.push_str("&amp;"),
