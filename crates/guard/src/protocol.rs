@@ -3,18 +3,43 @@
 //! A message is the number of its parts, then each part's length and bytes. The first part says what the others are.
 //! Neither side believes a length: memory grows with what arrives, and what is more than agreed ends the talk.
 
-use std::io::{BufWriter, Error, ErrorKind, Read, Result, Write};
+use std::io::{Error, ErrorKind, IoSlice, Read, Result, Write};
 
 /// The most parts of a message: the first, and what a task or an answer carries.
 pub(crate) const PARTS_MAX: u32 = 1 << 20;
 
-/// Small messages go in one piece.
+/// What is read of a pipe at once.
 pub(crate) const BUFFER_BYTES: usize = 64 << 10;
+
+/// Buffers of a message that go to the kernel at once; it takes 1,024 at most.
+const SLICES_MAX: usize = 512;
 
 /// Reads a message whose first part has at most so many bytes, and the others together; nothing if the other side closed
 /// before it began.
 pub(crate) fn read(from: &mut impl Read, head_max: usize, rest_max: usize) -> Result<Option<Vec<Vec<u8>>>> {
-    let (mut first, mut rest, mut word) = ([0; 1], [0; 3], [0; 4]);
+    let Some((head, mut rest)) = begin(from, head_max, rest_max)? else { return Ok(None) };
+    let mut parts = vec![head];
+    while rest.left > 0 {
+        let mut part = Vec::new();
+        rest.next(&mut part)?;
+        parts.push(part);
+    }
+    Ok(Some(parts))
+}
+
+/// The parts of a message behind the first one, read one by one.
+#[derive(Debug)]
+pub(crate) struct Rest<'f, F> {
+    from: &'f mut F,
+    /// Parts that were not read yet.
+    pub(crate) left: u32,
+    /// Bytes that they may have together.
+    bytes_left: usize,
+}
+
+/// Reads the first part of a message, with the bounds of [`read`].
+pub(crate) fn begin<F: Read>(from: &mut F, head_max: usize, rest_max: usize) -> Result<Option<(Vec<u8>, Rest<'_, F>)>> {
+    let (mut first, mut rest) = ([0; 1], [0; 3]);
     if from.read(&mut first)? == 0 {
         return Ok(None);
     }
@@ -24,39 +49,53 @@ pub(crate) fn read(from: &mut impl Read, head_max: usize, rest_max: usize) -> Re
     if count == 0 || count > PARTS_MAX {
         return Err(Error::new(ErrorKind::InvalidData, "a message of no or too many parts"));
     }
-    let mut parts = Vec::new();
-    let mut left = head_max;
-    for part in 0..count {
-        if part == 1 {
-            left = rest_max;
-        }
-        from.read_exact(&mut word)?;
+    let mut rest = Rest { from, left: count, bytes_left: head_max };
+    let mut head = Vec::new();
+    rest.next(&mut head)?;
+    rest.bytes_left = rest_max;
+    Ok(Some((head, rest)))
+}
+
+impl<F: Read> Rest<'_, F> {
+    /// Reads the next part in place of what `part` holds. To be called while parts are left.
+    pub(crate) fn next(&mut self, part: &mut Vec<u8>) -> Result<()> {
+        let mut word = [0; 4];
+        self.from.read_exact(&mut word)?;
         let length = usize::try_from(u32::from_le_bytes(word)).unwrap_or(usize::MAX);
-        left =
-            left.checked_sub(length).ok_or_else(|| Error::new(ErrorKind::InvalidData, "a message that is too long"))?;
-        parts.push(read_part(from, length)?);
+        let left = self.bytes_left.checked_sub(length);
+        self.bytes_left = left.ok_or_else(|| Error::new(ErrorKind::InvalidData, "a message that is too long"))?;
+        self.left = self.left.saturating_sub(1);
+        read_part(self.from, length, part)
     }
-    Ok(Some(parts))
 }
 
 /// Room is made for what is there: at most a MiB ahead of it.
-fn read_part(from: &mut impl Read, length: usize) -> Result<Vec<u8>> {
-    let mut part = Vec::with_capacity(length.min(1 << 20));
+fn read_part(from: &mut impl Read, length: usize, part: &mut Vec<u8>) -> Result<()> {
+    part.clear();
+    part.reserve(length.min(1 << 20));
     let limit = u64::try_from(length).unwrap_or(u64::MAX);
-    from.take(limit).read_to_end(&mut part)?;
-    if part.len() == length { Ok(part) } else { Err(ErrorKind::UnexpectedEof.into()) }
+    from.take(limit).read_to_end(part)?;
+    if part.len() == length { Ok(()) } else { Err(ErrorKind::UnexpectedEof.into()) }
 }
 
-/// Writes a message.
+/// Writes a message. The parts go from where they lie: none is copied on its way to the kernel.
 pub(crate) fn write(to: &mut impl Write, parts: &[&[u8]]) -> Result<()> {
     let too_long = || Error::new(ErrorKind::InvalidInput, "a message that is too long");
-    let mut to = BufWriter::with_capacity(BUFFER_BYTES, to);
-    let count = u32::try_from(parts.len()).map_err(|_| too_long())?;
-    to.write_all(&count.to_le_bytes())?;
-    for part in parts {
-        let length = u32::try_from(part.len()).map_err(|_| too_long())?;
-        to.write_all(&length.to_le_bytes())?;
-        to.write_all(part)?;
+    let count = u32::try_from(parts.len()).map_err(|_| too_long())?.to_le_bytes();
+    let length = |part: &&[u8]| u32::try_from(part.len()).map(u32::to_le_bytes).map_err(|_| too_long());
+    let lengths = parts.iter().map(length).collect::<Result<Vec<_>>>()?;
+    let mut wire = vec![IoSlice::new(&count)];
+    for (length, part) in lengths.iter().zip(parts) {
+        wire.extend([IoSlice::new(length), IoSlice::new(part)]);
+    }
+    let mut left = wire.as_mut_slice();
+    while !left.is_empty() {
+        match to.write_vectored(left.get(..SLICES_MAX).unwrap_or(left)) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut left, written),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
     to.flush()
 }
@@ -77,6 +116,39 @@ mod tests {
         #[test]
         fn any_bytes_are_a_message_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             let _ = read(&mut bytes.as_slice(), 1_000, 1_000);
+        }
+    }
+
+    /// Takes so many bytes at a time.
+    struct Narrow(Vec<u8>, usize);
+
+    impl Write for Narrow {
+        fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+            self.write_vectored(&[IoSlice::new(bytes)])
+        }
+
+        fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> Result<usize> {
+            assert!(slices.len() <= 1_024, "the kernel takes no more");
+            let before = self.0.len();
+            self.0.extend(slices.iter().flat_map(|slice| slice.iter()).take(self.1));
+            Ok(self.0.len() - before)
+        }
+
+        fn flush(&mut self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_message_is_the_same_however_little_of_it_is_taken_at_a_time() {
+        let parts: Vec<Vec<u8>> = (0..2_000_usize).map(|at| vec![1; at % 7]).collect();
+        let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+        for (parts, most) in [(&parts[..], 1), (&parts[..], 5), (&parts[..], usize::MAX), (&[&b""[..]], 3)] {
+            let mut wire = Narrow(Vec::new(), most);
+            write(&mut wire, parts).unwrap();
+            let bytes = parts.iter().map(|part| part.len() + 4).sum::<usize>() + 4;
+            assert_eq!(wire.0.len(), bytes);
+            assert_eq!(read(&mut wire.0.as_slice(), 40, 40_000).unwrap().unwrap(), parts);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a filter's process is told: the rules once, and then a task for each object.
 
-use crate::filter::markings::Level;
+use crate::filter::markings::{Hints, Level};
 use crate::filter::words::Words;
 use crate::{Bounds, ContentType, Kind, Policy, Scale};
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
@@ -24,6 +24,7 @@ pub struct Rules {
     pub(crate) text: RulesText,
     words: OnceCell<Result<Words, String>>,
     scales: OnceCell<Result<Vec<LoadedScale>, String>>,
+    hints: OnceCell<Hints>,
 }
 
 /// A scale whose policy is loaded.
@@ -174,7 +175,7 @@ impl Rules {
     }
 
     pub(crate) fn new(text: RulesText) -> Rules {
-        Rules { text, words: OnceCell::new(), scales: OnceCell::new() }
+        Rules { text, words: OnceCell::new(), scales: OnceCell::new(), hints: OnceCell::new() }
     }
 
     pub(crate) fn bounds(&self) -> &Bounds {
@@ -189,6 +190,11 @@ impl Rules {
     pub(crate) fn scales(&self) -> Result<&[LoadedScale], Refusal> {
         let scales = self.scales.get_or_init(|| self.text.scales.iter().map(LoadedScale::load).collect());
         scales.as_deref().map_err(|error| Refusal::new(Kind::Crash, error.clone()))
+    }
+
+    /// What lines with markings in them are found by; made of the scales' levels when it is first needed.
+    pub(crate) fn hints(&self, make: impl FnOnce() -> Hints) -> &Hints {
+        self.hints.get_or_init(make)
     }
 }
 

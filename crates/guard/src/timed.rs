@@ -2,7 +2,7 @@
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use std::io::{Error, ErrorKind, Read, Write};
+use std::io::{Error, ErrorKind, IoSlice, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
@@ -46,17 +46,28 @@ impl<P: Read + AsFd> Read for Timed<'_, P> {
     }
 }
 
-impl<P: Write + AsFd> Write for Timed<'_, P> {
-    fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
+impl<P: Write + AsFd> Timed<'_, P> {
+    /// Writes as soon as there is room.
+    fn put(&mut self, mut write: impl FnMut(&mut P) -> Result<usize, Error>) -> Result<usize, Error> {
         loop {
             check(self.deadline)?;
-            match self.pipe.write(bytes) {
+            match write(self.pipe) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     wait(self.pipe.as_fd(), PollFlags::OUT, self.deadline)?;
                 }
                 other => return other,
             }
         }
+    }
+}
+
+impl<P: Write + AsFd> Write for Timed<'_, P> {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
+        self.put(|pipe| pipe.write(bytes))
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> Result<usize, Error> {
+        self.put(|pipe| pipe.write_vectored(slices))
     }
 
     fn flush(&mut self) -> Result<(), Error> {

@@ -35,7 +35,7 @@ pub(crate) fn run(rules: &Rules, _: &Task, contents: &[Vec<u8>]) -> Outcome {
                     return Err(differs("a string before and after"));
                 }
                 inspect(other)?;
-                if event == JsonEvent::FieldName && keys.last_mut().is_some_and(|keys| !keys.insert(one)) {
+                if event == JsonEvent::FieldName && keys.last_mut().is_some_and(|keys| !keys.insert(one.into_owned())) {
                     return Err(Refusal::new(Kind::Duplicate, "the same key twice in one object"));
                 }
             }

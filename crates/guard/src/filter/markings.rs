@@ -3,11 +3,14 @@
 //! marking and cannot be read: nobody knows what it meant.
 
 use crate::filter::only;
+use crate::filter::runs::runs;
 use crate::filter::segments::{self, Segment};
 use crate::rules::{Done, Outcome, Refusal, Rules, Task};
 use crate::{ContentType, Kind};
+use aho_corasick::{AhoCorasick, MatchKind};
 use fastness_label::{Label, Policy};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use unicode_normalization::UnicodeNormalization;
 use unicode_security::confusable_detection::skeleton;
 
@@ -30,6 +33,13 @@ pub(crate) struct Level {
     is_banner: bool,
 }
 
+/// What each way of reading a line begins with, all scales together: a line without any of it holds no marking.
+#[derive(Debug)]
+pub(crate) struct Hints(Option<AhoCorasick>);
+
+/// What [`Scale::said`], [`Scale::portions`] and [`Scale::inline`] do nothing without.
+const SIGNS: [&str; 4] = [":", "=", "(", "//"];
+
 /// What a candidate turned out to be.
 enum Read {
     Within,
@@ -51,23 +61,64 @@ pub(crate) fn run(rules: &Rules, task: &Task, contents: &[Vec<u8>]) -> Outcome {
             levels: scale.levels.get_or_init(|| levels(&scale.policy)),
         });
     }
+    let hints = rules.hints(|| Hints::new(scales.iter().flat_map(|scale| scale.levels)));
     segments::each(rules, task, content, &mut |segment| {
         // Joined values of JSON and cells of CSV would make markings that nobody wrote.
         if segment.called == "*" && task.content_type != Some(ContentType::Xml) {
             return Ok(());
         }
         let text = fold(&segment.text);
-        for (line, number) in text.lines().zip(1_usize..) {
-            for scale in &scales {
-                scale.line(segment, line).map_err(|refusal| {
-                    let place = segment.place.as_ref();
-                    refusal.at(if place.is_empty() { format!("line {number}") } else { place.to_owned() })
-                })?;
-            }
+        let read = |number: usize, line: &str| {
+            scales.iter().try_for_each(|scale| scale.line(segment, line)).map_err(|refusal| {
+                let place = segment.place.as_ref();
+                refusal.at(if place.is_empty() { format!("line {number}") } else { place.to_owned() })
+            })
+        };
+        match is_called_marking(&segment.called) {
+            true => text.lines().zip(1..).try_for_each(|(line, number)| read(number, line)),
+            false => hints.lines(&text, read),
         }
-        Ok(())
     })?;
     Ok(Done::default())
+}
+
+impl Hints {
+    fn new<'l>(levels: impl Iterator<Item = &'l Level>) -> Hints {
+        let looked_for = levels.filter(|level| level.is_banner || level.has_spaces()).map(|level| level.word.as_str());
+        let all: Vec<&str> = SIGNS.into_iter().chain(looked_for).collect();
+        // A hint lies within one line. What is found first in a place stands for all that overlap with it there.
+        if all.iter().any(|hint| hint.contains('\n')) {
+            return Hints(None);
+        }
+        Hints(AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(all).ok())
+    }
+
+    /// Calls back for the lines, by number and in order, that have a hint in them, as [`str::lines`] would cut them.
+    fn lines<E>(&self, text: &str, mut see: impl FnMut(usize, &str) -> Result<(), E>) -> Result<(), E> {
+        let Some(hints) = &self.0 else {
+            return text.lines().zip(1..).try_for_each(|(line, number)| see(number, line));
+        };
+        // Where the first line begins that was not passed yet, and its number.
+        let (mut next, mut number) = (0, 1);
+        for hint in hints.find_iter(text) {
+            // Nothing, if the line was passed already.
+            let Some(passed) = text.get(next..hint.start()) else { continue };
+            number += passed.matches('\n').count();
+            let begin = passed.rfind('\n').map_or(next, |at| next + at + 1);
+            let rest = text.get(begin..).unwrap_or_default();
+            let line = rest.split_inclusive('\n').next().unwrap_or_default();
+            see(number, line.lines().next().unwrap_or_default())?;
+            (next, number) = (begin + line.len(), number + 1);
+        }
+        Ok(())
+    }
+}
+
+impl Level {
+    /// A level of several words.
+    fn has_spaces(&self) -> bool {
+        self.word.contains(' ')
+    }
 }
 
 fn levels(policy: &Policy) -> Vec<Level> {
@@ -106,12 +157,24 @@ fn fold(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return Cow::Borrowed(text);
     }
-    let like = |c: char| -> String {
-        let own = c.to_string();
-        let seen: String = if c.is_ascii() { own.clone() } else { skeleton(&own).collect() };
-        if seen.is_ascii() { seen } else { own }
-    };
-    Cow::Owned(text.nfkc().map(like).collect())
+    let (mut folded, mut known) = (String::with_capacity(text.len()), BTreeMap::new());
+    for (ascii, others) in runs(text) {
+        folded.push_str(ascii);
+        for c in others.nfkc() {
+            match c.is_ascii() {
+                true => folded.push(c),
+                false => folded.push_str(known.entry(c).or_insert_with(|| like(c))),
+            }
+        }
+    }
+    Cow::Owned(folded)
+}
+
+/// The Latin letters that a character looks like, or else the character.
+fn like(c: char) -> String {
+    let own = c.to_string();
+    let seen: String = skeleton(&own).collect();
+    if seen.is_ascii() { seen } else { own }
 }
 
 impl Scale<'_> {
@@ -134,7 +197,7 @@ impl Scale<'_> {
 
     /// A level of several words in capitals, such as `TOP SECRET`, is meant as one wherever it stands.
     fn several_words(&self, line: &str) -> Result<(), Refusal> {
-        for level in self.levels.iter().filter(|level| level.word.contains(' ')) {
+        for level in self.levels.iter().filter(|level| level.has_spaces()) {
             for (at, found) in line.match_indices(&level.word) {
                 let before = line.get(..at).unwrap_or_default().chars().next_back();
                 let after = line.get(at + found.len()..).unwrap_or_default().chars().next();
@@ -222,6 +285,115 @@ impl Scale<'_> {
                 Err(Refusal::new(Kind::Marking, "it begins like a marking and cannot be read as one"))
             }
             Read::Unreadable | Read::Within => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filter::runs;
+    use crate::rules::Rules;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    /// As it was before texts were cut into runs.
+    fn fold_slowly(text: &str) -> String {
+        text.nfkc().map(|c| if c.is_ascii() { c.to_string() } else { like(c) }).collect()
+    }
+
+    /// Markings, whole and in pieces, one of them or a few.
+    fn text() -> impl Strategy<Value = String> {
+        const MARKINGS: [&str; 18] = [
+            "(S)",
+            "( TS )",
+            "(C)",
+            "(ts//si)",
+            "(S//NF)",
+            "(S//",
+            "SECRET",
+            "* TOP SECRET *",
+            "of TOP SECRET use",
+            "TOP SECRETS",
+            "Classification: S",
+            "label=ts",
+            "MAR\u{212a}ING: confidential",
+            "marking: secret//nf",
+            "secret//nf",
+            "as TS//SI here",
+            "COSMIC TOP SECRET",
+            "(NS)",
+        ];
+        const PIECES: [&str; 36] = [
+            "TOP SECRET",
+            "SECRET",
+            "CONFIDENTIAL",
+            "UNCLASSIFIED",
+            "NATO SECRET",
+            "TS",
+            "S",
+            "C",
+            "//",
+            "/",
+            "(",
+            ")",
+            ":",
+            "=",
+            "classification",
+            "label",
+            "portion",
+            "NOFORN",
+            "REL TO USA, GBR",
+            "\r\n",
+            "\r",
+            " ",
+            "-",
+            "*",
+            "#",
+            ".",
+            "|",
+            "a",
+            "7",
+            "\u{fc}",
+            "\u{435}",
+            "\u{421}",
+            "\u{ff33}",
+            "\u{ff0f}",
+            "\u{17f}",
+            "\u{2028}",
+        ];
+        let piece = prop_oneof![
+            2 => select(&MARKINGS[..]).prop_map(str::to_owned),
+            4 => select(&PIECES[..]).prop_map(str::to_owned),
+            4 => Just("\n".to_owned()),
+            1 => any::<char>().prop_map(String::from),
+        ];
+        prop::collection::vec(piece, 0..9).prop_map(|pieces| pieces.concat())
+    }
+
+    /// Every line read, with no hint asked for.
+    fn run_slowly(rules: &Rules, task: &Task, content: &[u8]) -> Outcome {
+        let rules = Rules::new(rules.text.clone());
+        rules.hints(|| Hints(None));
+        run(&rules, task, &[content.to_vec()])
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn a_line_without_a_hint_holds_no_marking(text in text(), called in select(vec!["", "note", "marking"]), label in select(vec!["UNCLASSIFIED", "SECRET"])) {
+            let mut policy = crate::Policy::new("us");
+            policy.scales.push(crate::Scale { policy: crate::PolicyText::Builtin("nato".to_owned()), ceiling: Some("NATO RESTRICTED".to_owned()) });
+            let rules = Rules::of(&policy);
+            let metadata = if called.is_empty() { Vec::new() } else { vec![(called.to_owned(), text.clone())] };
+            let task = Task { label: label.to_owned(), content_type: Some(ContentType::Text), metadata, ..Task::default() };
+            prop_assert_eq!(run(&rules, &task, &[text.clone().into_bytes()]), run_slowly(&rules, &task, text.as_bytes()));
+        }
+
+        #[test]
+        fn a_text_folds_as_its_runs_do(text in prop_oneof![text(), runs::tests::text()]) {
+            prop_assert_eq!(fold(&text), fold_slowly(&text));
         }
     }
 }

@@ -18,6 +18,7 @@ pub(crate) mod markings;
 mod path;
 mod png_check;
 mod png_rewrite;
+mod runs;
 mod segments;
 mod tar_check;
 mod tar_rewrite;

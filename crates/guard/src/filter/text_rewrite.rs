@@ -47,7 +47,7 @@ pub(crate) fn decode(content: &[u8]) -> Result<&str, Refusal> {
 
 /// The text in normalization form C, if every character of it is one that people see.
 pub(crate) fn clean(text: &str) -> Result<Cow<'_, str>, Refusal> {
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n' | b'\t')) {
+    if is_plain(text.as_bytes()) {
         return Ok(Cow::Borrowed(text));
     }
     let normal = match unicode_normalization::is_nfc(text) {
@@ -56,6 +56,14 @@ pub(crate) fn clean(text: &str) -> Result<Cow<'_, str>, Refusal> {
     };
     check(&normal)?;
     Ok(normal)
+}
+
+/// Whether these are all characters of ASCII that people see, and ends of lines. Each 64 are looked at without a branch,
+/// which a compiler makes a few instructions of.
+fn is_plain(bytes: &[u8]) -> bool {
+    let is_seen = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n' | b'\t');
+    let (chunks, rest) = bytes.as_chunks::<64>();
+    chunks.iter().all(|chunk| chunk.iter().fold(true, |all, byte| all & is_seen(byte))) && rest.iter().all(is_seen)
 }
 
 fn check(text: &str) -> Result<(), Refusal> {
@@ -67,12 +75,13 @@ fn check(text: &str) -> Result<(), Refusal> {
                 line += 1;
                 None
             }
-            '\t' => None,
+            // What most texts are made of need not be looked up.
+            '\t' | ' '..='~' => None,
             '\r' if characters.peek() == Some(&'\n') => None,
             '\r' => Some("a carriage return without a line feed, which hides what stands before it"),
             _ => fault(c, previous),
         };
-        marks = if is_combining_mark(c) { marks + 1 } else { 0 };
+        marks = if !c.is_ascii() && is_combining_mark(c) { marks + 1 } else { 0 };
         let fault = fault.or_else(|| (marks > MARKS_MAX).then_some("a heap of marks on one letter"));
         if let Some(what) = fault {
             let what = format!("{what} (U+{:04X})", u32::from(c));
@@ -112,5 +121,22 @@ fn fault(c: char, previous: Option<char>) -> Option<&'static str> {
         GeneralCategory::Unassigned | GeneralCategory::Surrogate => Some("a code that is no character"),
         GeneralCategory::LineSeparator | GeneralCategory::ParagraphSeparator => Some("an end of a line that few see"),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_is_what_has_no_fault_wherever_it_stands() {
+        for c in (0..=0xff_u8).map(char::from) {
+            for at in [0, 1, 63, 64, 130, 191] {
+                let text: String = (0..192).map(|place| if place == at { c } else { 'a' }).collect();
+                let is_end = matches!(c, '\n' | '\t');
+                assert_eq!(is_plain(text.as_bytes()), c.is_ascii() && (is_end || fault(c, None).is_none()), "{c:?}");
+            }
+            assert!(!c.is_ascii() || !is_combining_mark(c));
+        }
     }
 }

@@ -2,11 +2,14 @@
 //! taken away (`unicode-security`, UTS 39; `unicode-normalization`), and once more with nothing between the letters.
 
 use crate::Kind;
+use crate::filter::runs::runs;
 use crate::filter::{only, segments};
 use crate::rules::{Done, Outcome, Refusal, Rules, Task};
 use aho_corasick::AhoCorasick;
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 use unicode_security::confusable_detection::skeleton;
 
 /// Shorter words would be found within others by chance, once spaces are taken away.
@@ -41,7 +44,10 @@ impl Words {
             .enumerate()
             .filter(|(_, word)| word.chars().count() >= COMPACT_LETTERS_MIN)
             .unzip();
-        let build = |patterns: &[String]| AhoCorasick::new(patterns).map_err(|error| error.to_string());
+        // Looking for the rare bytes of words first takes longer than the words themselves, in text as people write it.
+        let build = |patterns: &[String]| {
+            AhoCorasick::builder().prefilter(false).build(patterns).map_err(|error| error.to_string())
+        };
         let written: Vec<String> = words.iter().map(|word| plain(word.trim())).collect();
         Ok(Words { whole: build(&folded)?, written: build(&written)?, compact: build(&compacted)?, compact_of })
     }
@@ -89,42 +95,99 @@ pub(crate) fn run(rules: &Rules, task: &Task, contents: &[Vec<u8>]) -> Outcome {
     Ok(Done::default())
 }
 
-/// What each ASCII character folds to.
-static ASCII: LazyLock<Vec<String>> =
-    LazyLock::new(|| (0..128_u8).map(|byte| fold_any(&char::from(byte).to_string())).collect());
+/// What each character of ASCII folds to.
+static ASCII: LazyLock<Ascii> = LazyLock::new(|| {
+    let texts: Vec<String> = (0..128_u8).map(|byte| fold_any(&char::from(byte).to_string())).collect();
+    let one = |text: &String| match text.as_bytes() {
+        [byte] => *byte,
+        _ => NOT_ONE,
+    };
+    Ascii { ones: texts.iter().map(one).collect(), texts }
+});
+
+/// No byte of ASCII.
+const NOT_ONE: u8 = 0xff;
+
+struct Ascii {
+    texts: Vec<String>,
+    /// The same, where it is one character.
+    ones: Vec<u8>,
+}
+
+impl Ascii {
+    fn one(&self, byte: u8) -> u8 {
+        self.ones.get(usize::from(byte)).copied().unwrap_or(NOT_ONE)
+    }
+
+    fn fold(&self, run: &str, folded: &mut Vec<u8>) {
+        for part in run.as_bytes().split_inclusive(|byte| self.one(*byte) == NOT_ONE) {
+            let last = part.last().filter(|byte| self.one(**byte) == NOT_ONE);
+            let ones = part.len() - usize::from(last.is_some());
+            folded.extend(part.iter().take(ones).map(|byte| self.one(*byte)));
+            let text = last.and_then(|byte| self.texts.get(usize::from(*byte)));
+            folded.extend_from_slice(text.map_or(&[][..], String::as_bytes));
+        }
+    }
+}
 
 /// Without case, forms of width, and differences between letters that look alike.
 fn fold(text: &str) -> String {
-    if !text.is_ascii() {
-        return fold_any(text);
+    // What characters fold to, for this text alone: a filter keeps nothing of one object for the next.
+    let (mut folded, mut known) = (Vec::with_capacity(text.len() + text.len() / 8), BTreeMap::new());
+    for (ascii, others) in runs(text) {
+        ASCII.fold(ascii, &mut folded);
+        if unicode_normalization::is_nfkc(others) && !others.chars().any(is_combining_mark) {
+            // No mark, so none that moves, and each character folds by itself.
+            for c in others.chars() {
+                folded.extend_from_slice(known.entry(c).or_insert_with(|| fold_any(&c.to_string())).as_bytes());
+            }
+        } else {
+            folded.extend_from_slice(fold_any(others).as_bytes());
+        }
     }
-    let mut folded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        folded.push_str(ASCII.get(usize::from(byte)).map_or("", String::as_str));
-    }
-    folded
+    String::from_utf8(folded).unwrap_or_else(|_| fold_any(text))
 }
 
 /// Without case and forms of width.
 fn plain(text: &str) -> String {
-    if text.is_ascii() { text.to_ascii_lowercase() } else { text.nfkc().flat_map(char::to_lowercase).collect() }
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    let mut plain = String::with_capacity(text.len());
+    for (ascii, others) in runs(text) {
+        plain.push_str(ascii);
+        let from = plain.len() - ascii.len();
+        if let Some(ascii) = plain.get_mut(from..) {
+            ascii.make_ascii_lowercase();
+        }
+        match unicode_normalization::is_nfkc(others) {
+            true => plain.extend(others.chars().flat_map(char::to_lowercase)),
+            false => plain.extend(others.nfkc().flat_map(char::to_lowercase)),
+        }
+    }
+    plain
 }
 
 fn fold_any(text: &str) -> String {
-    skeleton(&plain(text))
-        .filter(|c| !unicode_normalization::char::is_combining_mark(*c))
-        .flat_map(char::to_lowercase)
-        .collect()
+    let plain: String = text.nfkc().flat_map(char::to_lowercase).collect();
+    skeleton(&plain).filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).collect()
 }
 
 /// Letters and digits alone.
 fn compact(folded: &str) -> String {
-    folded.chars().filter(|c| c.is_alphanumeric()).collect()
+    let mut compact = String::with_capacity(folded.len());
+    for (ascii, others) in runs(folded) {
+        ascii.split(|c: char| !c.is_ascii_alphanumeric()).for_each(|word| compact.push_str(word));
+        compact.extend(others.chars().filter(|c| c.is_alphanumeric()));
+    }
+    compact
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::filter::runs;
+    use proptest::prelude::*;
 
     fn find(text: &str) -> Option<usize> {
         let words = Words::new(&["umbra".to_owned(), "blue harvest".to_owned()]).unwrap();
@@ -156,5 +219,32 @@ mod tests {
     #[test]
     fn words_within_words_are_not_meant() {
         assert_eq!(find("penumbral umbrage"), None);
+    }
+
+    fn plain_slowly(text: &str) -> String {
+        text.nfkc().flat_map(char::to_lowercase).collect()
+    }
+
+    fn compact_slowly(text: &str) -> String {
+        text.chars().filter(|c| c.is_alphanumeric()).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn a_text_is_folded_as_its_runs_are(text in runs::tests::text()) {
+            prop_assert_eq!(fold(&text), fold_any(&text));
+            prop_assert_eq!(plain(&text), plain_slowly(&text));
+            prop_assert_eq!(compact(&text), compact_slowly(&text));
+        }
+    }
+
+    #[test]
+    fn every_character_folds_between_others_as_it_does_alone() {
+        for c in (0..=u32::from(char::MAX)).filter_map(char::from_u32) {
+            let text = format!("a\u{fc}{c}m{c}\u{43e}");
+            assert_eq!(fold(&text), fold_any(&text), "U+{:04X}", u32::from(c));
+        }
     }
 }

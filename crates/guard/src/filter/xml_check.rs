@@ -78,7 +78,7 @@ fn pieces<'a>(document: &'a Document<'_>, rules: &Rules) -> Result<Vec<Piece<'a>
             other => {
                 let text = std::mem::take(&mut pending);
                 if !text.is_empty() {
-                    pieces.push(Piece::Text(normal(&text)));
+                    pieces.push(Piece::Text(normal(&text).into_owned()));
                 }
                 match other {
                     Step::Enter(node) => node,
@@ -100,7 +100,7 @@ fn pieces<'a>(document: &'a Document<'_>, rules: &Rules) -> Result<Vec<Piece<'a>
         }
         let attributes = node
             .attributes()
-            .map(|own| (own.namespace().unwrap_or_default(), own.name(), normal(own.value())))
+            .map(|own| (own.namespace().unwrap_or_default(), own.name(), normal(own.value()).into_owned()))
             .collect();
         pieces.push(Piece::Open { namespace, name: node.tag_name().name(), attributes });
         steps.push(Step::Leave);
