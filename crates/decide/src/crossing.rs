@@ -29,6 +29,20 @@ pub struct Used {
     pub objects: u64,
 }
 
+impl Used {
+    /// Both together.
+    #[must_use]
+    pub const fn plus(self, more: Self) -> Self {
+        Self { bytes: self.bytes.saturating_add(more.bytes), objects: self.objects.saturating_add(more.objects) }
+    }
+
+    /// Whether this is more, in bytes or in objects, than a measure.
+    #[must_use]
+    pub const fn exceeds(self, most: Self) -> bool {
+        self.bytes > most.bytes || self.objects > most.objects
+    }
+}
+
 /// Which of a batch may go in one bundle at this label: of a lift the session's own, of a release the new one. They are
 /// answered in their order; after the first that the day has no room for, none goes.
 ///
@@ -48,10 +62,11 @@ pub fn send(
         return Err(mandatory("the mapping lets nothing of this label leave"));
     }
     let (mut used, mut is_over) = (used, false);
+    let most = Used { bytes: mapping.bytes_per_day, objects: mapping.objects_per_day };
     let one = |candidate: &Candidate| {
         fits(mapping, label, candidate)?;
-        let after = Used { bytes: used.bytes.saturating_add(candidate.size), objects: used.objects.saturating_add(1) };
-        is_over |= after.bytes > mapping.bytes_per_day || after.objects > mapping.objects_per_day;
+        let after = used.plus(Used { bytes: candidate.size, objects: 1 });
+        is_over |= after.exceeds(most);
         if is_over {
             return Err(Stop::Day);
         }

@@ -27,8 +27,8 @@ pub use answer::{Answer, ObjectAnswer};
 pub use authenticate::Unauthenticated;
 pub use crossing::{
     ArrivedContents, ArrivedObject, ArrivingBundle, BundleFile, CrossingAnswer, CrossingParts, FoundArrival,
-    FoundCrossing, FoundGaps, FoundOrigin, Guard, GuardFault, GuardRules, Judgement, Opening, Regions, ReleaseShown,
-    StagedFile, Staging, Suspect, Taken, WholeFile,
+    FoundCrossing, FoundGaps, FoundOrigin, Guard, GuardFault, GuardRules, Inspector, Judgement, Line, Opening, Place,
+    Regions, ReleaseShown, StagedFile, Staging, Suspect, Taken, WholeFile,
 };
 pub use fastness_decide::{About, Reason, Refusal};
 pub use fastness_ledger::FIELDS;

@@ -56,7 +56,7 @@ pub use content::Content;
 pub use crossing::{
     Arrival, ArrivalHead, ArrivalState, ArrivalStep, Arrived, ArrivedMany, Arriving, ArrivingObject, CROSSING_KEPT_MS,
     ClosedGap, FINDINGS_LEN_MAX, LIFTS_KEPT_MAX, LIFTS_RUNNING_MAX, Leaving, Lift, LiftState, LiftStep, Liftable,
-    NewLift, NewRelease, NumberSeen, Opening, PinnedVersion, RANGES_MAX, RELEASE_APPROVALS, RELEASES_KEPT_MAX,
+    Measure, NewLift, NewRelease, NumberSeen, Opening, PinnedVersion, RANGES_MAX, RELEASE_APPROVALS, RELEASES_KEPT_MAX,
     RELEASES_OPEN_MAX, ReceivedNumbers, Releasable, Release, ReleaseState, ReleaseStep, ReleaseVote, Sendable,
     SentBundle, WALK_BYTES_MAX, WALK_NAMES_MAX, WALK_OBJECTS_MAX, Walked, day_of,
 };

@@ -7,7 +7,7 @@ use crate::tree::File;
 const SOLE: [(&str, &str, &str); 2] = [
     (
         ".put_arrivals(",
-        "crates/gate/src/crossing/receive.rs",
+        "crates/gate/src/crossing/batches.rs",
         "what came in a bundle is stored after the guard's judgement, and in no other way",
     ),
     (

@@ -5,7 +5,7 @@
 //! below  open_bundle → resend_bundles: asked-for numbers into the ledger → ready again → what became of them
 //! ```
 
-use super::receive::{UnderWay, given_up};
+use super::take::{UnderWay, given_up};
 use super::{ArrivingBundle, Crossing, CrossingAnswer, Taken, apart};
 use crate::{Answer, Context, Gate, Reason};
 use fastness_crossing::{BundleError, Resent, read_gaps};

@@ -3,13 +3,12 @@
 //! INVARIANT: [`inspect`] alone makes a [`Judged`], and it asks the guard about every object that is to pass; a [`Judged`]
 //! alone becomes something that the store commits. `cargo xtask tidy` looks for other callers of what commits.
 
-use super::seams::{Guard, GuardRules, Judgement, Suspect};
+use super::release::sha256 as sha256_of;
+use super::seams::{GuardRules, Inspector, Judgement, Suspect};
 use crate::{Gate, classification};
-use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use fastness_decide::Permit;
 use fastness_identity::directory::Mapping;
-use fastness_label::Label;
 use fastness_operation::{Attributes, MediaType, ObjectKey};
 use fastness_store::{Arriving, ArrivingObject, Fault};
 
@@ -60,11 +59,11 @@ pub(super) fn rules_of(mapping: &Mapping) -> Result<GuardRules, Fault> {
     })
 }
 
-/// Has the guard look at a batch of one label. It blocks.
+/// Has the guard look at a batch of what came with one banner. It blocks.
 pub(super) fn inspect(
-    guard: &dyn Guard,
+    inspector: &mut dyn Inspector,
     mapping: &Mapping,
-    (label, banner): (Label, &str),
+    banner: &str,
     batch: Vec<Came>,
 ) -> Result<Vec<Judged>, Fault> {
     let rules = rules_of(mapping)?;
@@ -72,7 +71,7 @@ pub(super) fn inspect(
     let asked = batch.iter().zip(&at_once).filter(|(_, stopped)| stopped.is_none());
     let suspects: Vec<Suspect> = asked.map(|(came, _)| suspect(came, banner)).collect();
     let count = suspects.len();
-    let answers = if count == 0 { Vec::new() } else { guard.inspect(&rules, label, suspects).map_err(fault)? };
+    let answers = if count == 0 { Vec::new() } else { inspector.inspect(&rules, suspects).map_err(fault)? };
     if answers.len() != count {
         return Err(fault(format!("the guard was asked about {count} objects and judged {}", answers.len())));
     }
@@ -95,12 +94,12 @@ fn suspect(came: &Came, banner: &str) -> Suspect {
 }
 
 fn judged(came: Came, judgement: Judgement) -> Judged {
-    let Came { key, sha256, attributes, content } = came;
+    let Came { key, sha256, attributes, content: came } = came;
     match judgement {
         Judgement::Stopped { findings } => {
             // Nothing of its headers is kept but the claim: nobody looked at them.
             let attributes = Attributes { content_type: attributes.content_type, ..Attributes::default() };
-            Judged { key, content, attributes, verdict: Arriving::Stopped(findings), rewritten: None }
+            Judged { key, content: came, attributes, verdict: Arriving::Stopped(findings), rewritten: None }
         }
         Judgement::Passed { content, metadata, findings: _ } => {
             let attributes = Attributes {
@@ -108,9 +107,7 @@ fn judged(came: Came, judgement: Judgement) -> Judged {
                 metadata: metadata.into_iter().collect(),
                 ..Attributes::default()
             };
-            let mut stored = [0; 32];
-            stored.copy_from_slice(digest(&SHA256, &content).as_ref());
-            let rewritten = (stored != sha256).then_some((sha256, stored));
+            let rewritten = (content != came).then(|| (sha256, sha256_of(&content)));
             Judged { key, content, attributes, verdict: Arriving::Passes, rewritten }
         }
     }

@@ -37,8 +37,7 @@ impl Crossing {
     /// A failure of the guard's.
     pub(super) fn filter(&self, label: Label, mapping: &Mapping, suspect: Suspect) -> Result<Filtered, Fault> {
         let wanted: BTreeMap<String, String> = suspect.metadata.iter().cloned().collect();
-        self.parts.guard.renew(label);
-        let inspected = self.parts.guard.inspect(&rules_of(mapping)?, label, vec![suspect]);
+        let inspected = self.parts.guard.inspector(label).inspect(&rules_of(mapping)?, vec![suspect]);
         let judgements = inspected.map_err(|error| Fault::Failed(format!("looking at a release: {error}")))?;
         let Ok([judgement]) = <[Judgement; 1]>::try_from(judgements) else {
             return Err(Fault::Failed("the guard was asked about one object and judged another number".to_owned()));

@@ -5,10 +5,12 @@
 //! arrives is taken in on the leave of a mapping ([`Gate::open_bundle`], [`Gate::take_bundle`]), after the guard looked
 //! at it.
 
+mod batches;
 mod gaps;
 mod judge;
 mod leaving;
 mod lift;
+mod line;
 mod mappings;
 mod order;
 mod receive;
@@ -19,15 +21,18 @@ pub(crate) mod report;
 mod seams;
 mod send;
 mod send_release;
+mod take;
 
 pub use gaps::FoundGaps;
-pub use receive::{ArrivingBundle, Opening, Taken};
+pub use line::{Line, Place};
+pub use receive::{ArrivingBundle, Opening};
 pub use release::ReleaseShown;
 pub use report::{ArrivedContents, ArrivedObject, FoundArrival, FoundCrossing, FoundOrigin};
 pub use seams::{
-    BundleFile, CrossingParts, Guard, GuardFault, GuardRules, Judgement, Regions, StagedFile, Staging, Suspect,
-    WholeFile,
+    BundleFile, CrossingParts, Guard, GuardFault, GuardRules, Inspector, Judgement, Regions, StagedFile, Staging,
+    Suspect, WholeFile,
 };
+pub use take::Taken;
 
 use crate::record::Draft;
 use crate::{Answer, Gate, Session};

@@ -85,17 +85,20 @@ pub trait WholeFile: Send {
     fn discard(self: Box<Self>) -> io::Result<()>;
 }
 
-/// Whoever looks at what arrives: content in, verdicts out. Called on a thread that may block.
+/// Whoever looks at what arrives.
 pub trait Guard: Send + Sync + Debug + 'static {
-    /// Looks at a batch of one label; one judgement each, in order.
+    /// Somebody new, who looks at one bundle or one release of a label: nothing that its content did to them lasts, and
+    /// nothing that other content did meets it.
+    fn inspector(&self, label: Label) -> Box<dyn Inspector>;
+}
+
+/// Content in, verdicts out. Called on a thread that may block, and dropped on one.
+pub trait Inspector: Send + 'static {
+    /// Looks at a batch; one judgement each, in order.
     ///
     /// # Errors
     /// [`GuardFault`] when the guard itself cannot work: the batch comes again later, and nothing of it passes before.
-    fn inspect(&self, rules: &GuardRules, label: Label, batch: Vec<Suspect>) -> Result<Vec<Judgement>, GuardFault>;
-
-    /// Another bundle of a label begins: nothing lasts that an earlier one did to who looks at it. A guard that keeps
-    /// nothing has nothing to do.
-    fn renew(&self, _label: Label) {}
+    fn inspect(&mut self, rules: &GuardRules, batch: Vec<Suspect>) -> Result<Vec<Judgement>, GuardFault>;
 }
 
 /// What a mapping lets through.

@@ -1,10 +1,10 @@
-//! The guard's filters behind the gate's seam: a pool of them for each label and mapping, so that nothing that one label's
-//! content did to a filter meets another's.
+//! The guard's filters behind the gate's seam: processes of their own for each bundle, so that nothing that one content did
+//! to a filter meets another bundle's, or another label's.
 
 use super::GuardConfig;
 use crate::{ConfigError, RegionConfig};
 use aws_lc_rs::digest::{SHA256, digest};
-use fastness_gate::{Guard, GuardFault, GuardRules, Judgement, Suspect};
+use fastness_gate::{Guard, GuardFault, GuardRules, Inspector, Judgement, Suspect};
 use fastness_guard::{
     Antivirus, ContentType, Finding, Guard as Filters, Kind, Object, Policy, PolicyText, Scale, Verdict,
 };
@@ -12,14 +12,8 @@ use fastness_label::Label;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// Guards that rest of one label and mapping, at most; each has a process for each filter that was needed.
-const RESTING_MAX: usize = 2;
-/// How long a guard rests before its processes end.
-const RESTING_FOR: Duration = Duration::from_secs(60);
-/// How often somebody looks for those.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// The most words that nothing may hold.
 const WORDS_MAX: usize = 10_000;
 /// How long ClamAV may take for one content.
@@ -35,8 +29,7 @@ pub struct FilterGuard {
     program: PathBuf,
     /// What all of them are made with, but for what a mapping lets through.
     common: Policy,
-    resting: Arc<Mutex<Resting>>,
-    unanswered: Mutex<Unanswered>,
+    unanswered: Arc<Mutex<Unanswered>>,
 }
 
 /// Contents, by label and SHA-256, on which ClamAV failed alone, and how often. It outlives a bundle, because such a bundle
@@ -61,19 +54,14 @@ impl Unanswered {
     }
 }
 
-/// Guards that have nothing to do.
-#[derive(Debug, Default)]
-struct Resting {
-    /// By label and mapping, and since when.
-    all: HashMap<(Label, GuardRules), Vec<(Instant, Filters)>>,
-    /// How many bundles of a label began: a guard of an earlier one rests no more.
-    bundles: HashMap<Label, u64>,
-}
-
-impl Resting {
-    fn bundle(&self, label: Label) -> u64 {
-        self.bundles.get(&label).copied().unwrap_or_default()
-    }
+/// Who looks at one bundle. Dropped, its processes end.
+struct Looking {
+    label: Label,
+    program: PathBuf,
+    common: Policy,
+    unanswered: Arc<Mutex<Unanswered>>,
+    /// Made of the rules that its mapping had last.
+    filters: Option<(GuardRules, Filters)>,
 }
 
 impl FilterGuard {
@@ -102,20 +90,9 @@ impl FilterGuard {
         if let Some(socket) = &guard.clamd {
             common.antivirus = Antivirus::Daemon { socket: socket.clone(), time: ANTIVIRUS_TIME };
         }
-        let resting = Arc::new(Mutex::new(Resting::default()));
-        let watched = Arc::downgrade(&resting);
-        let watch = move || {
-            while let Some(resting) = watched.upgrade() {
-                end_idle(&mut lock(&resting));
-                drop(resting);
-                std::thread::sleep(LOOK_EVERY);
-            }
-        };
-        let started = std::thread::Builder::new().name("crossing-guard".to_owned()).spawn(watch);
-        started.map_err(|error| ConfigError::Guard(error.to_string()))?;
         // A policy that makes no guard is a mistake of the configuration, not of a bundle.
         Filters::new(common.clone(), &guard.program).map_err(|error| ConfigError::Guard(error.to_string()))?;
-        Ok(Self { program: guard.program.clone(), common, resting, unanswered: Mutex::default() })
+        Ok(Self { program: guard.program.clone(), common, unanswered: Arc::default() })
     }
 
     /// The same guards with other bounds on one filter's work: its time for one content, and its memory in bytes.
@@ -124,67 +101,51 @@ impl FilterGuard {
         (self.common.bounds.time, self.common.bounds.memory_bytes) = (time, memory_bytes);
         self
     }
-
-    /// A guard that rests, or a new one; and of which bundle of its label it is.
-    fn filters(&self, of: &(Label, GuardRules)) -> Result<(u64, Filters), GuardFault> {
-        let (label, rules) = of;
-        let bundle = {
-            let mut resting = lock(&self.resting);
-            let bundle = resting.bundle(*label);
-            if let Some((_, filters)) = resting.all.get_mut(of).and_then(Vec::pop) {
-                return Ok((bundle, filters));
-            }
-            bundle
-        };
-        let mut policy = self.common.clone();
-        policy.content_types =
-            rules.types.iter().filter_map(|kind| ContentType::of_media_type(kind.as_str())).collect();
-        policy.metadata_keys = rules.metadata.iter().cloned().collect();
-        let filters = Filters::new(policy, &self.program).map_err(|error| GuardFault(error.to_string()))?;
-        Ok((bundle, filters))
-    }
-
-    /// Lets a guard rest, unless another bundle began meanwhile; those of an earlier row of its mapping end.
-    fn rest(&self, of: (Label, GuardRules), bundle: u64, filters: Filters) {
-        let mut resting = lock(&self.resting);
-        if resting.bundle(of.0) != bundle {
-            return;
-        }
-        let is_of_mapping = |(label, rules): &(Label, GuardRules)| *label == of.0 && rules.mapping == of.1.mapping;
-        resting.all.retain(|known, _| *known == of || !is_of_mapping(known));
-        let all = resting.all.entry(of).or_default();
-        if all.len() < RESTING_MAX {
-            all.push((Instant::now(), filters));
-        }
-    }
 }
 
 impl Guard for FilterGuard {
-    fn inspect(&self, rules: &GuardRules, label: Label, batch: Vec<Suspect>) -> Result<Vec<Judgement>, GuardFault> {
-        let of = (label, rules.clone());
-        let (bundle, mut filters) = self.filters(&of)?;
+    fn inspector(&self, label: Label) -> Box<dyn Inspector> {
+        let (program, common, unanswered) = (self.program.clone(), self.common.clone(), Arc::clone(&self.unanswered));
+        Box::new(Looking { label, program, common, unanswered, filters: None })
+    }
+}
+
+impl Looking {
+    /// The filters for what a mapping lets through.
+    fn filters(&mut self, rules: &GuardRules) -> Result<&mut Filters, GuardFault> {
+        let filters = match self.filters.take() {
+            Some((own, filters)) if own == *rules => filters,
+            _ => {
+                let mut policy = self.common.clone();
+                let types = rules.types.iter().filter_map(|kind| ContentType::of_media_type(kind.as_str()));
+                policy.content_types = types.collect();
+                policy.metadata_keys = rules.metadata.iter().cloned().collect();
+                Filters::new(policy, &self.program).map_err(|error| GuardFault(error.to_string()))?
+            }
+        };
+        Ok(&mut self.filters.insert((rules.clone(), filters)).1)
+    }
+}
+
+impl Inspector for Looking {
+    fn inspect(&mut self, rules: &GuardRules, batch: Vec<Suspect>) -> Result<Vec<Judgement>, GuardFault> {
+        let (label, unanswered) = (self.label, Arc::clone(&self.unanswered));
         let objects: Vec<Object> = batch.into_iter().map(object).collect();
-        let is_known = |object: &Object| lock(&self.unanswered).count(label, &object.content) >= UNANSWERED_MAX;
-        let known: Vec<bool> = objects.iter().map(is_known).collect();
+        let known: Vec<bool> = {
+            let unanswered = lock(&unanswered);
+            objects.iter().map(|object| unanswered.count(label, &object.content) >= UNANSWERED_MAX).collect()
+        };
         let asked: Vec<Object> =
             objects.into_iter().zip(&known).filter(|(_, known)| !**known).map(|(one, _)| one).collect();
-        let verdicts = filters.inspect_many(&asked);
-        self.rest(of, bundle, filters);
+        let verdicts = self.filters(rules)?.inspect_many(&asked);
         for (object, verdict) in asked.iter().zip(&verdicts) {
             if decisive(verdict) == Some(Kind::Unanswered) {
-                lock(&self.unanswered).add(label, &object.content);
+                lock(&unanswered).add(label, &object.content);
             }
         }
         let mut judged = verdicts.into_iter().map(judgement);
         let each = |known: bool| if known { Ok(stopped_unanswered()) } else { judged.next().unwrap_or_else(missing) };
         known.into_iter().map(each).collect()
-    }
-
-    fn renew(&self, label: Label) {
-        let mut resting = lock(&self.resting);
-        *resting.bundles.entry(label).or_default() += 1;
-        // As `fastness_guard::Guard::renew`: what ends has no processes any more.
-        resting.all.retain(|(of, _), _| *of != label);
     }
 }
 
@@ -229,13 +190,6 @@ fn words(findings: &[Finding]) -> Vec<String> {
     findings.iter().map(|finding| format!("{}: {finding}", finding.kind)).collect()
 }
 
-fn end_idle(resting: &mut Resting) {
-    resting.all.retain(|_, all| {
-        all.retain(|(since, _)| since.elapsed() < RESTING_FOR);
-        !all.is_empty()
-    });
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -247,42 +201,7 @@ fn read(path: &std::path::Path) -> Result<String, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fastness_label::Policy as Labels;
-    use fastness_operation::{CROSSING_TYPES, MappingName, MediaType};
-
-    const CONFIG: &str = "name = 'low'\ndata = 'data'\nlisten = '127.0.0.1:1'\nfloor = 'U'\nceiling = 'S'";
-
-    #[test]
-    fn guards_of_an_earlier_bundle_of_a_label_rest_no_more() {
-        let config: RegionConfig = toml::from_str(CONFIG).unwrap();
-        let program = std::env::current_exe().unwrap();
-        let guard = FilterGuard::new(&config, &GuardConfig { program, words: None, clamd: None }).unwrap();
-        let labels = Labels::us();
-        let rules = GuardRules {
-            mapping: MappingName::new("plans").unwrap(),
-            types: vec![MediaType::new("text/plain").unwrap()],
-            metadata: Vec::new(),
-            row_digest: [0; 32],
-        };
-        let of = |marking: &str| (labels.label(marking).unwrap(), rules.clone());
-        let rest = |of: &(Label, GuardRules)| {
-            let (bundle, filters) = guard.filters(of).unwrap();
-            guard.rest(of.clone(), bundle, filters);
-        };
-        let resting = || lock(&guard.resting).all.values().map(Vec::len).sum::<usize>();
-        let (low, high) = (of("UNCLASSIFIED"), of("SECRET"));
-        rest(&low);
-        rest(&low);
-        rest(&high);
-        assert_eq!(resting(), 2, "one of each label: the second batch found that of the first");
-        let (bundle, at_work) = guard.filters(&low).unwrap();
-        rest(&low);
-        guard.renew(low.0);
-        guard.rest(low.clone(), bundle, at_work);
-        assert_eq!(resting(), 1, "neither what rested nor what was at work; that of another label does");
-        rest(&low);
-        assert_eq!(resting(), 2);
-    }
+    use fastness_operation::{CROSSING_TYPES, MediaType};
 
     #[test]
     fn the_types_that_cross_are_those_that_have_filters() {

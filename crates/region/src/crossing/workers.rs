@@ -1,6 +1,7 @@
-//! Who takes bundles in: one worker for each label, so that none waits for another label's.
+//! Who takes bundles in: one worker for each label, so that none waits for another label's. It has two bundles in hand: the
+//! guard looks at the second one while the first one is committed.
 
-use fastness_gate::{ArrivingBundle, Gate, Taken};
+use fastness_gate::{ArrivingBundle, Gate, Line, Taken};
 use fastness_label::Label;
 use fastness_store::Fault;
 use std::collections::HashMap;
@@ -9,10 +10,13 @@ use std::sync::mpsc::Sender;
 use std::sync::{Mutex, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// Bundles that wait for a label's worker; others stay in their inbox.
 const WAITING_MAX: usize = 8;
+
+/// Bundles of a label that are taken in side by side, and committed one after the other.
+const AT_ONCE: usize = 2;
 
 /// A bundle to take in.
 pub(super) struct Work {
@@ -73,9 +77,16 @@ impl Drop for Workers {
 }
 
 async fn take_in(gate: Gate, mut work: mpsc::Receiver<Work>) {
+    let (line, mut in_hand) = (Line::default(), JoinSet::new());
     while let Some(Work { number, bundle, done }) = work.recv().await {
-        let taken = gate.take_bundle(*bundle).await;
-        // Its intake may have ended; then the file is looked at again at the next start.
-        let _ended = done.send(Done { number, taken });
+        let (gate, place) = (gate.clone(), line.join());
+        in_hand.spawn(async move {
+            let taken = gate.take_bundle_at(*bundle, place).await;
+            // Its intake may have ended; then the file is looked at again at the next start.
+            let _ended = done.send(Done { number, taken });
+        });
+        if in_hand.len() >= AT_ONCE {
+            in_hand.join_next().await;
+        }
     }
 }

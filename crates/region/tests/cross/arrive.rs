@@ -434,5 +434,5 @@ async fn each_bundle_meets_filters_that_no_other_bundle_met() {
     }
     assert_eq!(play.cross(ANA_LOW, U).await, [whole(130, 0, 0)]);
     assert_eq!(play.cross(ANA_LOW, U).await, [whole(130, 0, 0)]);
-    assert_eq!(*play.high.guard.renewed.lock().unwrap(), [0, 2], "before its first batch, and not between its batches");
+    assert_eq!(*play.high.guard.begun.lock().unwrap(), [0, 2], "before its first batch, and not between its batches");
 }

@@ -3,17 +3,23 @@
 use crate::play::{Pause, Side};
 use crate::release::{ANA, RITA, ROLF, ask, begin, both, of, see, stays};
 use crate::support::S;
-use fastness_gate::{Guard, GuardFault, GuardRules, Judgement, Suspect};
+use fastness_gate::{Guard, GuardFault, GuardRules, Inspector, Judgement, Suspect};
 use fastness_label::Label;
 use serde_json::json;
 use std::sync::Arc;
 
 /// Filters that have a version of their own.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Version(&'static str);
 
 impl Guard for Version {
-    fn inspect(&self, _: &GuardRules, _: Label, batch: Vec<Suspect>) -> Result<Vec<Judgement>, GuardFault> {
+    fn inspector(&self, _: Label) -> Box<dyn Inspector> {
+        Box::new(*self)
+    }
+}
+
+impl Inspector for Version {
+    fn inspect(&mut self, _: &GuardRules, batch: Vec<Suspect>) -> Result<Vec<Judgement>, GuardFault> {
         let write = |one: Suspect| match self.0 {
             "stops" => Judgement::Stopped { findings: vec!["a word of today's list".to_owned()] },
             version => {
@@ -47,13 +53,13 @@ async fn nothing_leaves_that_the_filters_write_otherwise_than_it_was_approved() 
 #[tokio::test]
 async fn filters_that_look_at_a_release_met_nothing_before() {
     let play = begin().await;
-    let renewed = || play.high.guard.renewed.lock().unwrap().clone();
+    let begun = || play.high.guard.begun.lock().unwrap().clone();
     let release = ask(&play.high, json!({})).await;
-    assert_eq!(renewed(), [0]);
+    assert_eq!(begun(), [0]);
     see(&play.high, RITA, &release).await;
     see(&play.high, ROLF, &release).await;
     ask(&play.high, json!({ "name": "another" })).await;
-    assert_eq!(renewed(), [0, 1, 2, 3], "each time, before they look");
+    assert_eq!(begun(), [0, 1, 2, 3], "each time, before they look");
 }
 
 /// What takes somebody's leave away.

@@ -2,6 +2,8 @@
 //! test itself, which takes what is staged, has it signed, and hands it over.
 
 #[cfg(test)]
+mod abreast;
+#[cfg(test)]
 mod arrive;
 #[cfg(test)]
 mod clocks;

@@ -5,8 +5,8 @@ use crate::clocks::Clocks;
 use crate::support::{Answer, Ask, House, Key, Template};
 use fastness_crossing::{BundleReader, OwnKeys, Peer, Receiver, Resent, sign};
 use fastness_gate::{
-    CrossingParts, Guard, GuardFault, GuardRules, Judgement, Opening, Regions, StagedFile, Staging, Suspect, Taken,
-    WholeFile,
+    CrossingParts, Guard, GuardFault, GuardRules, Inspector, Judgement, Opening, Regions, StagedFile, Staging, Suspect,
+    Taken, WholeFile,
 };
 use fastness_identity::directory::Beside;
 use fastness_label::Label;
@@ -69,6 +69,11 @@ impl Pause {
     pub fn new() -> (Self, mpsc::Receiver<()>, mpsc::Sender<()>) {
         let ((reached, is_reached), (may, go_on)) = (mpsc::channel(), mpsc::channel());
         (Self { reached, go_on }, is_reached, may)
+    }
+
+    fn hold(self) {
+        self.reached.send(()).unwrap();
+        self.go_on.recv().unwrap();
     }
 }
 
@@ -185,9 +190,8 @@ impl Seek for Sequential {
 impl StagedFile for Sequential {
     fn finish(mut self: Box<Self>) -> io::Result<Box<dyn WholeFile>> {
         let pause = self.pause.lock().unwrap().take();
-        if let Some(Pause { reached, go_on }) = pause {
-            reached.send(()).unwrap();
-            go_on.recv().unwrap();
+        if let Some(pause) = pause {
+            pause.hold();
         }
         self.file.sync_data()?;
         self.disk.sync_folder(&self.folder)?;
@@ -222,29 +226,39 @@ impl WholeFile for Whole {
 }
 
 /// Reads plain text, writes its line ends anew, and stops what has a word in it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Reader {
     /// How many batches it looked at.
-    pub batches: AtomicUsize,
+    pub batches: Arc<AtomicUsize>,
     /// From this batch on it cannot work.
-    pub broken_from: Mutex<Option<usize>>,
+    pub broken_from: Arc<Mutex<Option<usize>>>,
     /// Judges one object too few.
-    pub forgets: AtomicBool,
-    /// After how many batches a bundle began.
-    pub renewed: Mutex<Vec<usize>>,
+    pub forgets: Arc<AtomicBool>,
+    /// After how many batches each inspector began.
+    pub begun: Arc<Mutex<Vec<usize>>>,
+    /// Where the next batch is held up.
+    pub pause: Arc<Mutex<Option<Pause>>>,
     /// Who looks in its place.
-    pub instead: Mutex<Option<Arc<dyn Guard>>>,
+    pub instead: Arc<Mutex<Option<Arc<dyn Guard>>>>,
 }
 
 pub const WORD: &str = "(TS//SI//NF)";
 
 impl Guard for Reader {
-    fn inspect(&self, rules: &GuardRules, label: Label, batch: Vec<Suspect>) -> Result<Vec<Judgement>, GuardFault> {
+    fn inspector(&self, label: Label) -> Box<dyn Inspector> {
+        self.begun.lock().unwrap().push(self.batches.load(Ordering::Relaxed));
         let instead = self.instead.lock().unwrap().clone();
-        if let Some(guard) = instead {
-            return guard.inspect(rules, label, batch);
-        }
+        instead.map_or_else(|| Box::new(self.clone()) as _, |guard| guard.inspector(label))
+    }
+}
+
+impl Inspector for Reader {
+    fn inspect(&mut self, rules: &GuardRules, batch: Vec<Suspect>) -> Result<Vec<Judgement>, GuardFault> {
         let number = self.batches.fetch_add(1, Ordering::Relaxed);
+        let pause = self.pause.lock().unwrap().take();
+        if let Some(pause) = pause {
+            pause.hold();
+        }
         if self.broken_from.lock().unwrap().is_some_and(|from| number >= from) {
             return Err(GuardFault("its program is missing".to_owned()));
         }
@@ -260,10 +274,6 @@ impl Guard for Reader {
         };
         let forgets = usize::from(self.forgets.load(Ordering::Relaxed));
         Ok(batch.into_iter().skip(forgets).map(judge).collect())
-    }
-
-    fn renew(&self, _: Label) {
-        self.renewed.lock().unwrap().push(self.batches.load(Ordering::Relaxed));
     }
 }
 

@@ -8,8 +8,8 @@ use fastness_crossing::{
     BundleReader, BundleWriter, Errand, NewObject, Outline, OwnKeys, Peer, Person, Receiver, Resent, sign,
 };
 use fastness_gate::{
-    CrossingParts, Guard, GuardFault, GuardRules, Judgement, Opening, Regions, StagedFile, Staging, Suspect, Taken,
-    WholeFile,
+    CrossingParts, Guard, GuardFault, GuardRules, Inspector, Judgement, Opening, Regions, StagedFile, Staging, Suspect,
+    Taken, WholeFile,
 };
 use fastness_identity::directory::Beside;
 use fastness_label::Label;
@@ -91,7 +91,7 @@ impl World {
             own: OwnKeys::of(&region(REGION), &self.template.root_key()).unwrap(),
             regions: Arc::new(Others { above: Arc::new(self.above.peer()), below: Arc::new(self.below.peer()) }),
             staging: Arc::clone(&shelves) as Arc<dyn Staging>,
-            guard: Arc::new(Reader { tells: self.slip == Slip::SharedGuard, looked_at: AtomicUsize::new(0) }),
+            guard: Arc::new(Reader { tells: self.slip == Slip::SharedGuard, looked_at: Arc::default() }),
         };
         let (disk, environment) = (self.template.disk(), Arc::new(Counted::default()));
         let house = self.template.open_with(&disk, environment, |gate| gate.with_crossing(parts)).unwrap();
@@ -215,14 +215,20 @@ impl Regions for Others {
 }
 
 /// Stops what has a word in it, and passes the rest as it is.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Reader {
     tells: bool,
-    looked_at: AtomicUsize,
+    looked_at: Arc<AtomicUsize>,
 }
 
 impl Guard for Reader {
-    fn inspect(&self, _: &GuardRules, _: Label, batch: Vec<Suspect>) -> Result<Vec<Judgement>, GuardFault> {
+    fn inspector(&self, _: Label) -> Box<dyn Inspector> {
+        Box::new(self.clone())
+    }
+}
+
+impl Inspector for Reader {
+    fn inspect(&mut self, _: &GuardRules, batch: Vec<Suspect>) -> Result<Vec<Judgement>, GuardFault> {
         let judge = |suspect: Suspect| {
             let before = self.looked_at.fetch_add(1, Ordering::Relaxed);
             let mut texts = suspect.metadata.iter().map(|(_, value)| value.as_str());

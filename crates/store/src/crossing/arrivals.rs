@@ -2,6 +2,7 @@
 
 use super::lifts::act_of;
 use super::overtake::{Bringing, Latest};
+use super::used::Measure;
 use super::{CROSSING_KEPT_MS, quarantine, rows, used};
 use crate::catalog::Turn;
 use crate::fault::no_such_bucket;
@@ -14,8 +15,7 @@ use fastness_decide::crossing::Used;
 use fastness_decide::{Chore, Permit};
 use fastness_label::Label;
 use fastness_operation::{
-    AccountNumber, Attributes, BucketName, BundleId, Code, Conditions, CrossingAct, MappingName, Moment, ObjectKey,
-    RegionName,
+    AccountNumber, Attributes, BucketName, BundleId, Code, Conditions, CrossingAct, Moment, ObjectKey, RegionName,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -140,10 +140,8 @@ pub struct ArrivalStep {
     pub number: u64,
     /// The place of the first object of the batch.
     pub first: u32,
-    /// The mapping that lets it in.
-    pub mapping: MappingName,
-    /// The day of UTC whose measure it uses.
-    pub day: u32,
+    /// What it asks of its mapping's day.
+    pub measure: Measure,
 }
 
 fn mentions(texts: &[(String, Vec<String>)]) -> usize {
@@ -225,7 +223,8 @@ impl Store {
     /// of the same region brought.
     ///
     /// # Errors
-    /// `InvalidRequest` when the batch is not the next one of its bundle; or a failure, and then nothing of it is there.
+    /// `InvalidRequest` when the batch is not the next one of its bundle, `LimitExceeded` when the day has no room for all of
+    /// it; or a failure. Then nothing of it is there.
     pub async fn put_arrivals(
         &self,
         permit: &Permit,
@@ -266,6 +265,7 @@ impl Store {
             if !is_next || arrival.account != account || arrival.head != step.head {
                 return Err(Fault::refused(Code::InvalidRequest, "this part of the bundle is not the next one"));
             }
+            step.measure.check(turn, account)?;
             let below = store.below(&view)?;
             let bringing = Bringing { from: &from, number: step.number, bucket: &bucket };
             let (mut rng, mut outcomes, mut sum) = (StdRng::from_seed(moment.seed), Vec::new(), Used::default());
@@ -286,14 +286,14 @@ impl Store {
                 if let Ok(Arrived::Version(_)) = &outcome {
                     bringing.note(turn, &key, moment.now_ms)?;
                 }
-                sum = Used { bytes: sum.bytes + size, objects: sum.objects + 1 };
+                sum = sum.plus(Used { bytes: size, objects: 1 });
                 arrival.count(&key, findings, &outcome);
                 outcomes.push(outcome);
             }
             if arrival.next >= arrival.head.objects {
                 arrival.state = ArrivalState::Arrived;
             }
-            used::add(turn, (account, &step.mapping, step.day), sum)?;
+            used::add(turn, (account, &step.measure.mapping, step.measure.day), sum)?;
             rows::write(turn, &row, &arrival)?;
             Ok(outcomes)
         };

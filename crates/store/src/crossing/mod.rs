@@ -23,6 +23,7 @@ pub use releases::{
     Leaving, NewRelease, PinnedVersion, RELEASE_APPROVALS, RELEASES_KEPT_MAX, RELEASES_OPEN_MAX, Releasable, Release,
     ReleaseState, ReleaseStep, ReleaseVote,
 };
+pub use used::Measure;
 pub use walk::{Liftable, Opening, Sendable, WALK_BYTES_MAX, WALK_NAMES_MAX, WALK_OBJECTS_MAX, Walked};
 
 pub(crate) use rows::check_row;

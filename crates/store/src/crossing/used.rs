@@ -5,7 +5,7 @@ use crate::catalog::Turn;
 use crate::{Fault, Store};
 use fastness_decide::Permit;
 use fastness_decide::crossing::Used;
-use fastness_operation::{AccountNumber, CrossingAct, MappingName, Operation};
+use fastness_operation::{AccountNumber, Code, CrossingAct, MappingName, Operation};
 use serde::{Deserialize, Serialize};
 
 /// Old days that one write takes away, at most.
@@ -18,6 +18,32 @@ pub(super) struct UsedRecord {
     objects: u64,
 }
 
+/// A day's measure of a mapping, and what a batch asks of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Measure {
+    /// The mapping.
+    pub mapping: MappingName,
+    /// The day of UTC.
+    pub day: u32,
+    /// What the batch asks.
+    pub asked: Used,
+    /// All that the day has.
+    pub most: Used,
+}
+
+impl Measure {
+    /// That the day has room for what is asked.
+    pub(super) fn check(&self, turn: &Turn<'_>, account: AccountNumber) -> Result<(), Fault> {
+        let used =
+            rows::read_in::<UsedRecord>(turn, &rows::used(account, &self.mapping, self.day))?.unwrap_or_default();
+        let used = Used { bytes: used.bytes, objects: used.objects };
+        if used.plus(self.asked).exceeds(self.most) {
+            return Err(Fault::refused(Code::LimitExceeded, "the mapping's measure of the day is used up"));
+        }
+        Ok(())
+    }
+}
+
 /// Adds to what a day has used, in the turn that uses it; earlier days are forgotten.
 pub(super) fn add(
     turn: &Turn<'_>,
@@ -26,8 +52,8 @@ pub(super) fn add(
 ) -> Result<(), Fault> {
     let row = rows::used(account, mapping, day);
     let UsedRecord { bytes, objects } = rows::read_in(turn, &row)?.unwrap_or_default();
-    let sum = UsedRecord { bytes: bytes.saturating_add(more.bytes), objects: objects.saturating_add(more.objects) };
-    rows::write(turn, &row, &sum)?;
+    let Used { bytes, objects } = Used { bytes, objects }.plus(more);
+    rows::write(turn, &row, &UsedRecord { bytes, objects })?;
     let earlier = |key: &str, _: &UsedRecord| key < row.as_str();
     for old in rows::keys_in(turn, &rows::used_of(account, mapping), DAYS_REMOVED_MAX, earlier)? {
         rows::remove(turn, &old)?;
