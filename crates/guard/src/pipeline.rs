@@ -86,8 +86,8 @@ impl Guard {
         Ok(Guard { policy, claims, processes, scanner: Ok(()) })
     }
 
-    /// Ends all filters' processes, so that the next object meets new ones: to be done between bundles, so that nothing that
-    /// one of them did to a filter lasts. The time that a bundle's objects may take beyond what each earned begins anew.
+    /// Ends all filters' processes, and the time that objects may take together beyond what each earned begins anew: as a new
+    /// guard would be. A guard is for one bundle, so that nothing that one did to a filter lasts.
     pub fn renew(&mut self) {
         self.processes.end();
     }

@@ -4,7 +4,8 @@
 //! read (digests) → the guard looks, what it left is sealed → committed with its entry, when the bundle's turn has come
 //! ```
 //!
-//! The mapping is asked when a batch is read, and once more when it is committed: what it lets in no longer stays out.
+//! The mapping is asked when a batch is read, and once more when it is committed: what it lets in no longer stays out. Time
+//! and day are those of the commit.
 
 use super::apart;
 use super::judge::{Came, Rewritten, inspect};
@@ -32,14 +33,13 @@ const BATCH_OBJECTS_MAX: usize = 99;
 const BATCH_BYTES_MAX: u64 = 2 << 20;
 /// KiB of a bundle that are on their way, at most, unless one object alone has more.
 const ROOM_KIB: u32 = 8 << 10;
-/// Batches that the guard has looked at and that wait to be committed.
+/// Batches that the guard has looked at and that wait to be committed; and as many may be at it, together.
 const LOOKED_MAX: usize = 4;
 
 /// A batch that was read.
 struct Batch {
     mapping: Mapping,
     permit: Permit,
-    context: Context,
     step: ArrivalStep,
     came: Vec<Came>,
     room: OwnedSemaphorePermit,
@@ -48,7 +48,6 @@ struct Batch {
 /// A batch that the guard looked at.
 struct Looked {
     mapping: Mapping,
-    context: Context,
     step: ArrivalStep,
     objects: Vec<ArrivingObject>,
     rewritten: Vec<Rewritten>,
@@ -123,8 +122,7 @@ impl Gate {
         ahead: &mut Ahead,
         room: &Arc<Semaphore>,
     ) -> Result<(ArrivingBundle, Batch), Held> {
-        let context = self.context_of_order(bundle.target(), &format!("bundle {}", bundle.manifest().id));
-        let day = day_of(context.moment.now_ms);
+        let day = day_of(self.moment_of(bundle.coming(), bundle.target()).moment.now_ms);
         let (mapping, permit) = self.leave_for(bundle.coming(), Vec::new())?;
         if permit.view().session() != bundle.target() {
             return Err(elsewhere());
@@ -151,7 +149,7 @@ impl Gate {
             Ok((bundle, batch))
         })
         .await?;
-        Ok((bundle, Batch { mapping, permit, context, step, came, room }))
+        Ok((bundle, Batch { mapping, permit, step, came, room }))
     }
 
     /// Has the guard look at what was read, and seals what it left.
@@ -165,10 +163,10 @@ impl Gate {
         while let Some(batch) = for_guard.recv().await {
             let (gate, coming) = (self.clone(), Arc::clone(coming));
             let looked = apart(move || {
-                let Batch { mapping, permit, context, step, came, room: _room } = batch;
+                let Batch { mapping, permit, step, came, room: _room } = batch;
                 let judged = inspect(&mut *inspector, &mapping, &coming.label, came)?;
                 let (objects, rewritten) = gate.seal_judged(&permit, judged)?;
-                Ok((inspector, Looked { mapping, context, step, objects, rewritten, _room }))
+                Ok((inspector, Looked { mapping, step, objects, rewritten, _room }))
             });
             let (back, looked) = looked.await?;
             inspector = back;
@@ -198,7 +196,8 @@ impl Gate {
             {
                 ready.push(more);
             }
-            // INVARIANT: polled in their order, they are in the partition's queue in their order.
+            // Polled in their order, they are in the partition's queue in their order; were it full, the store would not take
+            // what is not next, and the bundle would come again.
             let committing = ready.drain(..).map(|looked| self.commit_batch(coming, target, looked));
             join_all(committing).await.into_iter().collect::<Result<(), Held>>()?;
         }
@@ -207,7 +206,9 @@ impl Gate {
 
     /// Commits a batch with its entry, if its mapping is still what it was.
     async fn commit_batch(&self, coming: &Coming, target: Label, looked: Looked) -> Result<(), Held> {
-        let Looked { mapping: then, context, step, objects, rewritten, .. } = looked;
+        let Looked { mapping: then, mut step, objects, rewritten, .. } = looked;
+        let context = self.moment_of(coming, target);
+        step.measure.day = day_of(context.moment.now_ms);
         let keys = objects.iter().map(|object| object.key.clone()).collect();
         let (mapping, permit) = self.leave_for(coming, keys)?;
         if permit.view().session() != target {
@@ -219,11 +220,23 @@ impl Gate {
         let draft = Draft::by_crossing(self, &permit, &context);
         let note = format!("note sha256={}", hex::encode(coming.note_sha256));
         let record = draft.record_outcome(move |outcomes: &ArrivedMany| outcome_of(note, outcomes, &rewritten));
+        // What is not taken now comes again, and nothing happened: it has no entry.
+        let record = Box::new(move |done: &Result<_, _>| if done.is_ok() { record(done) } else { Vec::new() });
         match self.store.put_arrivals(&permit, objects, step, context.moment, record).await {
             // Others used it meanwhile.
             Err(Fault::Refused { code: Code::LimitExceeded, .. }) => Err(Held::Waits("the day's measure is used up")),
-            done => Ok(done.map(drop)?),
+            Err(fault) => {
+                // The same bundle was beside this one, under another number.
+                let known = self.store.arrival_under_way(&permit)?;
+                let is_another = known.is_some_and(|known| known.head.note_sha256 != coming.note_sha256);
+                Err(if is_another { Held::Refused("replayed") } else { Held::Failed(fault) })
+            }
+            Ok(_) => Ok(()),
         }
+    }
+
+    fn moment_of(&self, coming: &Coming, target: Label) -> Context {
+        self.context_of_order(target, &format!("bundle {}", coming.id))
     }
 }
 

@@ -92,7 +92,7 @@ pub trait Guard: Send + Sync + Debug + 'static {
     fn inspector(&self, label: Label) -> Box<dyn Inspector>;
 }
 
-/// Content in, verdicts out. Called on a thread that may block, and dropped on one.
+/// Content in, verdicts out. Called on a thread that may block.
 pub trait Inspector: Send + 'static {
     /// Looks at a batch; one judgement each, in order.
     ///

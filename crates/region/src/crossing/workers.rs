@@ -4,8 +4,10 @@
 use fastness_gate::{ArrivingBundle, Gate, Line, Taken};
 use fastness_label::Label;
 use fastness_store::Fault;
+use futures_util::FutureExt;
 use std::collections::HashMap;
 use std::num::NonZeroU64;
+use std::panic::AssertUnwindSafe;
 use std::sync::mpsc::Sender;
 use std::sync::{Mutex, PoisonError};
 use tokio::runtime::Handle;
@@ -15,7 +17,7 @@ use tokio::task::{JoinHandle, JoinSet};
 /// Bundles that wait for a label's worker; others stay in their inbox.
 const WAITING_MAX: usize = 8;
 
-/// Bundles of a label that are taken in side by side, and committed one after the other.
+/// Bundles of a label that are taken in side by side, each with filters of its own, and committed one after the other.
 const AT_ONCE: usize = 2;
 
 /// A bundle to take in.
@@ -81,7 +83,9 @@ async fn take_in(gate: Gate, mut work: mpsc::Receiver<Work>) {
     while let Some(Work { number, bundle, done }) = work.recv().await {
         let (gate, place) = (gate.clone(), line.join());
         in_hand.spawn(async move {
-            let taken = gate.take_bundle_at(*bundle, place).await;
+            // A panic holds up this bundle alone, which is tried again.
+            let taken = AssertUnwindSafe(gate.take_bundle_at(*bundle, place)).catch_unwind().await;
+            let taken = taken.unwrap_or_else(|_| Err(Fault::Failed("taking it in ended by a panic".to_owned())));
             // Its intake may have ended; then the file is looked at again at the next start.
             let _ended = done.send(Done { number, taken });
         });

@@ -8,6 +8,7 @@ use serde_json::json;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
+use time::format_description::well_known::Rfc3339;
 use tokio::task::JoinHandle;
 
 const ANA_LOW: &str = "ana UNCLASSIFIED";
@@ -100,8 +101,40 @@ async fn what_was_looked_at_meanwhile_is_committed_whole_and_in_its_order() {
     assert_eq!(first.await.unwrap().unwrap(), whole(1));
     assert_eq!(second.await.unwrap().unwrap(), whole(901), "at once");
     let entries = two.play.high.events("vera UNCLASSIFIED", "ReceiveObjects").await;
-    let refused = entries.iter().filter(|entry| entry.get("errorCode").is_some_and(|code| !code.is_null()));
-    assert_eq!(refused.count(), 0, "{entries:?}");
+    let refused = |entry: &&serde_json::Value| entry.get("errorCode").is_some_and(|code| !code.is_null());
+    assert_eq!((entries.len(), entries.iter().filter(refused).count()), (1 + 10, 0), "{entries:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waited_to_be_committed_has_the_time_of_its_commit() {
+    let two = Two::begin(&[("a", "old")], &[("a", "new")]).await;
+    let (first, go_on) = two.hold_first().await;
+    let second = two.take(1).await;
+    two.looked_at(2).await;
+    two.play.high.clocks.advance_days(1);
+    let now_ms = two.play.high.clocks.now_ms();
+    go_on.send(()).unwrap();
+    assert_eq!((first.await.unwrap().unwrap(), second.await.unwrap().unwrap()), (whole(1), whole(1)));
+    let entries = two.play.high.events("vera UNCLASSIFIED", "ReceiveObjects").await;
+    assert_eq!(entries.len(), 2);
+    for entry in entries {
+        let time = time::OffsetDateTime::parse(entry["eventTime"].as_str().unwrap(), &Rfc3339).unwrap();
+        let apart_s = time.unix_timestamp() - now_ms / 1_000;
+        assert!(apart_s.abs() < 60 * 60, "{apart_s} seconds from its commit: {entry}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_bundle_under_two_numbers_beside_itself_comes_once() {
+    let mut two = Two::begin(&[("a", "text")], &[]).await;
+    two.bundles[1] = two.play.sign_as(&two.bundles[0], 9);
+    let (first, go_on) = two.hold_first().await;
+    let second = two.take(1).await;
+    two.looked_at(2).await;
+    go_on.send(()).unwrap();
+    assert_eq!(first.await.unwrap().unwrap(), whole(1));
+    assert_eq!(second.await.unwrap().unwrap(), Taken::Refused("replayed"));
+    assert_eq!(two.play.high.events("vera UNCLASSIFIED", "ReceiveObjects").await.len(), 1, "it has one entry there");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,6 +160,7 @@ async fn two_bundles_side_by_side_have_one_days_measure() {
     assert_eq!(first.await.unwrap().unwrap(), whole(2));
     assert!(matches!(second.await.unwrap().unwrap(), Taken::Waits(_)), "three were looked at, one has room");
     assert_eq!(two.keys().await, ["a", "b"]);
+    assert_eq!(two.play.high.events("vera UNCLASSIFIED", "ReceiveObjects").await.len(), 1, "what waits has no entry");
     let again = two.take(1).await.await.unwrap().unwrap();
     assert!(matches!(again, Taken::Waits(_)));
     assert_eq!(two.keys().await, ["0", "a", "b"], "what has room comes");
