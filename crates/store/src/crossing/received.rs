@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// Ranges of numbers that are kept of a region. For a number that would need one more the lowest gap is closed.
 pub const RANGES_MAX: usize = 1_024;
 
-/// Old rows that one write takes away, at most.
+/// Rows of which one write takes the old ones away.
 const FORGOTTEN_MAX: usize = 64;
 
 /// The numbers that came: taken in whole, or refused by name.
@@ -232,10 +232,11 @@ impl Store {
     }
 }
 
-/// Rows of numbers go that are older than any bundle may be.
+/// Rows of numbers go that are older than any bundle may be. The lowest numbers are the oldest, but for a few that were sent
+/// again: the first rows alone are looked at, because each new number asks for it.
 fn forget(turn: &Turn<'_>, from: &RegionName, now_ms: i64) -> Result<(), Fault> {
     let old = |_: &str, known: &NumberSeen| now_ms - known.at_ms > CROSSING_KEPT_MS;
-    for forgotten in rows::keys_in(turn, &rows::numbers(from), FORGOTTEN_MAX, old)? {
+    for forgotten in rows::keys_among_first(turn, &rows::numbers(from), FORGOTTEN_MAX, old)? {
         rows::remove(turn, &forgotten)?;
     }
     Ok(())

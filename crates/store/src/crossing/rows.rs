@@ -122,10 +122,29 @@ pub(super) fn keys_in<T: DeserializeOwned + Serialize>(
     turn: &Turn<'_>,
     prefix: &str,
     most: usize,
+    goes: impl FnMut(&str, &T) -> bool,
+) -> Result<Vec<String>, Fault> {
+    keys_among(turn, prefix, (usize::MAX, most), goes)
+}
+
+/// The same of the first so many rows alone: for what is asked often, of many rows.
+pub(super) fn keys_among_first<T: DeserializeOwned + Serialize>(
+    turn: &Turn<'_>,
+    prefix: &str,
+    looked_at: usize,
+    goes: impl FnMut(&str, &T) -> bool,
+) -> Result<Vec<String>, Fault> {
+    keys_among(turn, prefix, (looked_at, usize::MAX), goes)
+}
+
+fn keys_among<T: DeserializeOwned + Serialize>(
+    turn: &Turn<'_>,
+    prefix: &str,
+    (looked_at, most): (usize, usize),
     mut goes: impl FnMut(&str, &T) -> bool,
 ) -> Result<Vec<String>, Fault> {
     let (rows, mut found) = (turn.crossings()?, Vec::new());
-    for row in rows.range::<&[u8]>(prefix.as_bytes()..)? {
+    for row in rows.range::<&[u8]>(prefix.as_bytes()..)?.take(looked_at) {
         let (key, value) = row?;
         let Some(key) = std::str::from_utf8(key.value()).ok().filter(|key| key.starts_with(prefix)) else { break };
         if found.len() == most {
