@@ -33,12 +33,6 @@ impl Filters {
         Filters { program, rules, bounds, workers: BTreeMap::new(), patience: Patience::new(&bounds) }
     }
 
-    /// Ends all processes; another bundle's patience begins.
-    pub(crate) fn end(&mut self) {
-        self.workers.clear();
-        self.patience = Patience::new(&self.bounds);
-    }
-
     /// Asks one filter; one answer each, in order. The time that it takes is taken off each object's.
     pub(crate) fn ask(&mut self, name: &'static str, asks: &[Ask<'_>]) -> Vec<Answered> {
         let (mut all, mut rest) = (Vec::with_capacity(asks.len()), asks);

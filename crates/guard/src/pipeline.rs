@@ -24,7 +24,8 @@ pub enum GuardError {
 }
 
 /// A guard with its filters' processes. They are started when they are first needed and serve one object after the other;
-/// with the guard they end.
+/// with the guard they end. It is for one bundle, so that nothing lasts that an object did to a filter, and the time that its
+/// objects may take beyond what each earned is the bundle's.
 #[derive(Debug)]
 pub struct Guard {
     pub(crate) policy: Policy,
@@ -84,12 +85,6 @@ impl Guard {
             postcard::to_stdvec(&RulesText::of(&policy)).map_err(|error| GuardError::Policy(error.to_string()))?;
         let processes = Processes::new(program, rules, policy.bounds);
         Ok(Guard { policy, claims, processes, scanner: Ok(()) })
-    }
-
-    /// Ends all filters' processes, and the time that objects may take together beyond what each earned begins anew: as a new
-    /// guard would be. A guard is for one bundle, so that nothing that one did to a filter lasts.
-    pub fn renew(&mut self) {
-        self.processes.end();
     }
 
     /// Checks one object. Whatever happens to a filter is a finding; this never fails and never panics.
