@@ -30,6 +30,12 @@ pub struct Used {
 }
 
 impl Used {
+    /// All that a mapping lets through on a day.
+    #[must_use]
+    pub const fn of_a_day(mapping: &Mapping) -> Self {
+        Self { bytes: mapping.bytes_per_day, objects: mapping.objects_per_day }
+    }
+
     /// Both together.
     #[must_use]
     pub const fn plus(self, more: Self) -> Self {
@@ -62,7 +68,7 @@ pub fn send(
         return Err(mandatory("the mapping lets nothing of this label leave"));
     }
     let (mut used, mut is_over) = (used, false);
-    let most = Used { bytes: mapping.bytes_per_day, objects: mapping.objects_per_day };
+    let most = Used::of_a_day(mapping);
     let one = |candidate: &Candidate| {
         fits(mapping, label, candidate)?;
         let after = used.plus(Used { bytes: candidate.size, objects: 1 });

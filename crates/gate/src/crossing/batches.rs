@@ -132,8 +132,7 @@ impl Gate {
         let (count, bytes, asked) =
             room_for(&bundle, place, &mapping, used).ok_or(Held::Waits("the day's measure is used up"))?;
         ahead.used = used.plus(asked);
-        let most = Used { bytes: mapping.bytes_per_day, objects: mapping.objects_per_day };
-        let measure = Measure { mapping: mapping.name.clone(), day, asked, most };
+        let measure = Measure { mapping: mapping.name.clone(), day, asked, most: Used::of_a_day(&mapping) };
         let step = ArrivalStep { head: bundle.head(), number: bundle.number(), first, measure };
         let kib = u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(u32::MAX).clamp(1, ROOM_KIB);
         let room = Arc::clone(room).acquire_many_owned(kib).await;
@@ -220,8 +219,8 @@ impl Gate {
         let draft = Draft::by_crossing(self, &permit, &context);
         let note = format!("note sha256={}", hex::encode(coming.note_sha256));
         let record = draft.record_outcome(move |outcomes: &ArrivedMany| outcome_of(note, outcomes, &rewritten));
-        // What is not taken now comes again, and nothing happened: it has no entry.
-        let record = Box::new(move |done: &Result<_, _>| if done.is_ok() { record(done) } else { Vec::new() });
+        // What is not taken now comes again, and nothing was refused: it has no entry.
+        let record = Box::new(move |done: &Result<_, _>| if comes_again(done) { Vec::new() } else { record(done) });
         match self.store.put_arrivals(&permit, objects, step, context.moment, record).await {
             // Others used it meanwhile.
             Err(Fault::Refused { code: Code::LimitExceeded, .. }) => Err(Held::Waits("the day's measure is used up")),
@@ -240,6 +239,11 @@ impl Gate {
     }
 }
 
+/// Whether a batch is only not taken now: the day has no room, or one before it was not taken.
+fn comes_again(done: &Result<ArrivedMany, Fault>) -> bool {
+    matches!(done, Err(Fault::Refused { code: Code::LimitExceeded | Code::SlowDown, .. }))
+}
+
 /// How many objects go together, from a place on: as many as the day has room for; nothing when it has none. With their bytes,
 /// and what they take of the day.
 fn room_for(bundle: &ArrivingBundle, first: usize, mapping: &Mapping, used: Used) -> Option<(usize, u64, Used)> {
@@ -248,7 +252,7 @@ fn room_for(bundle: &ArrivingBundle, first: usize, mapping: &Mapping, used: Used
         // What alone is more than a day's measure is stopped, and need not wait for a day.
         let counted = if object.size > mapping.bytes_per_day { 0 } else { object.size };
         let with = asked.plus(Used { bytes: counted, objects: 1 });
-        let is_over = with.bytes > mapping.bytes_per_day || with.objects > mapping.objects_per_day;
+        let is_over = with.exceeds(Used::of_a_day(mapping));
         let is_full = count > 0 && bytes.saturating_add(object.size) > BATCH_BYTES_MAX;
         if is_over || is_full {
             break;

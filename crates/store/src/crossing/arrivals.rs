@@ -2,6 +2,7 @@
 
 use super::lifts::act_of;
 use super::overtake::{Bringing, Latest};
+use super::rows::Until;
 use super::used::Measure;
 use super::{CROSSING_KEPT_MS, quarantine, rows, used};
 use crate::catalog::Turn;
@@ -223,8 +224,8 @@ impl Store {
     /// of the same region brought.
     ///
     /// # Errors
-    /// `InvalidRequest` when the batch is not the next one of its bundle, `LimitExceeded` when the day has no room for all of
-    /// it; or a failure. Then nothing of it is there.
+    /// `InvalidRequest` when another bundle came under its id, `SlowDown` when the batch is not the next one of its
+    /// bundle, `LimitExceeded` when the day has no room for all of it; or a failure. Then nothing of it is there.
     pub async fn put_arrivals(
         &self,
         permit: &Permit,
@@ -262,8 +263,11 @@ impl Store {
                 spills: Vec::new(),
             });
             let is_next = arrival.state == ArrivalState::Arriving && arrival.next == step.first;
-            if !is_next || arrival.account != account || arrival.head != step.head {
-                return Err(Fault::refused(Code::InvalidRequest, "this part of the bundle is not the next one"));
+            if arrival.account != account || arrival.head != step.head {
+                return Err(Fault::refused(Code::InvalidRequest, "another bundle came under this id"));
+            }
+            if !is_next {
+                return Err(Fault::refused(Code::SlowDown, "this part of the bundle is not the next one"));
             }
             step.measure.check(turn, account)?;
             let below = store.below(&view)?;
@@ -380,8 +384,11 @@ impl Store {
             return Ok(0);
         }
         let work = move |turn: &mut Turn<'_>| {
-            let mut gone = rows::keys_in(turn, "arrival/", FORGOTTEN_MAX, |_, arrival: &Arrival| old(arrival))?;
-            gone.extend(rows::keys_in(turn, rows::OVERTAKES, FORGOTTEN_MAX, |_, latest: &Latest| old_name(latest))?);
+            let mut gone =
+                rows::keys_in(turn, "arrival/", Until::Found(FORGOTTEN_MAX), |_, arrival: &Arrival| old(arrival))?;
+            gone.extend(rows::keys_in(turn, rows::OVERTAKES, Until::Found(FORGOTTEN_MAX), |_, latest: &Latest| {
+                old_name(latest)
+            })?);
             for row in &gone {
                 rows::remove(turn, row)?;
             }

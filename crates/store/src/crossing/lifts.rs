@@ -1,6 +1,7 @@
 //! Lifts: who ordered that what is sent, and how far it is.
 
 use super::releases::Release;
+use super::rows::Until;
 use super::{CROSSING_KEPT_MS, rows, used};
 use crate::catalog::Turn;
 use crate::partition::Partition;
@@ -188,7 +189,7 @@ fn write(turn: &Turn<'_>, lift: &Lift) -> Result<(), Fault> {
 /// Makes room for one more: what ended long ago goes, and of what ended lately the oldest if there is too much.
 fn make_room(turn: &Turn<'_>, account: AccountNumber, now_ms: i64) -> Result<(), Fault> {
     let (mut running, mut ended) = (0, Vec::new());
-    rows::keys_in(turn, rows::LIFTS, usize::MAX, |key, lift: &Lift| {
+    rows::keys_in(turn, rows::LIFTS, Until::Found(usize::MAX), |key, lift: &Lift| {
         running += usize::from(lift.account == account && lift.state.is_due());
         ended.extend(lift.ended_ms.map(|at| (at, key.to_owned())));
         false

@@ -1,6 +1,7 @@
 //! Which numbers of a region's bundles came in. The numbers are of all labels, so this lies at the ceiling, and no session
 //! below is ever shown it.
 
+use super::rows::Until;
 use super::{CROSSING_KEPT_MS, rows};
 use crate::catalog::Turn;
 use crate::{Fault, Record, Store};
@@ -236,7 +237,7 @@ impl Store {
 /// again: the first rows alone are looked at, because each new number asks for it.
 fn forget(turn: &Turn<'_>, from: &RegionName, now_ms: i64) -> Result<(), Fault> {
     let old = |_: &str, known: &NumberSeen| now_ms - known.at_ms > CROSSING_KEPT_MS;
-    for forgotten in rows::keys_among_first(turn, &rows::numbers(from), FORGOTTEN_MAX, old)? {
+    for forgotten in rows::keys_in(turn, &rows::numbers(from), Until::LookedAt(FORGOTTEN_MAX), old)? {
         rows::remove(turn, &forgotten)?;
     }
     Ok(())

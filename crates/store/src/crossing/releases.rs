@@ -2,6 +2,7 @@
 //! every vote on it, and only sessions of that very label decide.
 
 use super::lifts::{self, act_of};
+use super::rows::Until;
 use super::{CROSSING_KEPT_MS, SentBundle, arrivals, rows, used};
 use crate::buckets::find_own;
 use crate::catalog::Turn;
@@ -319,7 +320,7 @@ fn stands(turn: &Turn<'_>, account: AccountNumber, source: &PinnedVersion) -> Re
 /// Makes room for one more, as for lifts: what ended long ago goes, and of what ended lately the oldest.
 fn make_room(turn: &Turn<'_>, account: AccountNumber, now_ms: i64) -> Result<(), Fault> {
     let (mut open, mut ended) = (0, Vec::new());
-    rows::keys_in(turn, rows::RELEASES, usize::MAX, |key, release: &Release| {
+    rows::keys_in(turn, rows::RELEASES, Until::Found(usize::MAX), |key, release: &Release| {
         let is_open = release.state_at(now_ms).is_open();
         open += usize::from(release.account == account && is_open);
         ended.extend((!is_open).then(|| (release.ended_ms.unwrap_or(release.expires_ms), key.to_owned())));

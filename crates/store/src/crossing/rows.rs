@@ -117,32 +117,25 @@ pub(super) fn due<T: DeserializeOwned + Serialize>(reading: &Reading, prefix: &s
     Ok(found)
 }
 
+/// Where looking for rows ends.
+pub(super) enum Until {
+    /// When so many are found.
+    Found(usize),
+    /// When so many were looked at: for what is asked often, of many rows.
+    LookedAt(usize),
+}
+
 /// The keys of the rows in a turn that begin with a prefix and of which `goes` says so.
 pub(super) fn keys_in<T: DeserializeOwned + Serialize>(
     turn: &Turn<'_>,
     prefix: &str,
-    most: usize,
-    goes: impl FnMut(&str, &T) -> bool,
-) -> Result<Vec<String>, Fault> {
-    keys_among(turn, prefix, (usize::MAX, most), goes)
-}
-
-/// The same of the first so many rows alone: for what is asked often, of many rows.
-pub(super) fn keys_among_first<T: DeserializeOwned + Serialize>(
-    turn: &Turn<'_>,
-    prefix: &str,
-    looked_at: usize,
-    goes: impl FnMut(&str, &T) -> bool,
-) -> Result<Vec<String>, Fault> {
-    keys_among(turn, prefix, (looked_at, usize::MAX), goes)
-}
-
-fn keys_among<T: DeserializeOwned + Serialize>(
-    turn: &Turn<'_>,
-    prefix: &str,
-    (looked_at, most): (usize, usize),
+    until: Until,
     mut goes: impl FnMut(&str, &T) -> bool,
 ) -> Result<Vec<String>, Fault> {
+    let (looked_at, most) = match until {
+        Until::Found(most) => (usize::MAX, most),
+        Until::LookedAt(most) => (most, usize::MAX),
+    };
     let (rows, mut found) = (turn.crossings()?, Vec::new());
     for row in rows.range::<&[u8]>(prefix.as_bytes()..)?.take(looked_at) {
         let (key, value) = row?;

@@ -1,6 +1,6 @@
 //! How much of a mapping's measure a label has used up on a day.
 
-use super::rows;
+use super::rows::{self, Until};
 use crate::catalog::Turn;
 use crate::{Fault, Store};
 use fastness_decide::Permit;
@@ -55,7 +55,7 @@ pub(super) fn add(
     let Used { bytes, objects } = Used { bytes, objects }.plus(more);
     rows::write(turn, &row, &UsedRecord { bytes, objects })?;
     let earlier = |key: &str, _: &UsedRecord| key < row.as_str();
-    for old in rows::keys_in(turn, &rows::used_of(account, mapping), DAYS_REMOVED_MAX, earlier)? {
+    for old in rows::keys_in(turn, &rows::used_of(account, mapping), Until::Found(DAYS_REMOVED_MAX), earlier)? {
         rows::remove(turn, &old)?;
     }
     Ok(())
