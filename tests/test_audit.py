@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from cloud import Cloud, make_bucket, put
+from witnessed import settle
 
 PAGE = 4096
 
@@ -28,6 +29,7 @@ def stopped(tmp_path_factory):
         except s3.exceptions.NoSuchKey:
             pass
     cloud.iam("secret-admin").create_user(UserName="audited")
+    settle(cloud)
     assert cloud.stop() == 0
     return cloud
 

@@ -13,35 +13,7 @@ import pytest
 
 import tlog
 from cloud import Cloud, binary, get, make_bucket, put
-
-LOW, MIDDLE, TOP = "us-gov-west-1", "us-isob-east-1", "us-iso-east-1"
-
-
-def region(cloud, name):
-    return cloud.data / "regions" / name
-
-
-def inbox(cloud, above, below=LOW):
-    return region(cloud, above) / "inbox" / "witness" / below
-
-
-def outbox(cloud, name=LOW):
-    return region(cloud, name) / "outbox" / "witness"
-
-
-def until(what, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "it does not happen"
-        time.sleep(0.1)
-
-
-def carried(cloud, above):
-    """Whether the newest bundle was carried, and nothing waits above."""
-    record = cloud.data / "carried" / f"{LOW}--{above}"
-    newest = max((p.name for p in outbox(cloud).iterdir() if not p.name.endswith(".new")), default="none")
-    waits = inbox(cloud, above)
-    return record.exists() and newest in record.read_text() and waits.exists() and not list(waits.iterdir())
+from witnessed import LOW, MIDDLE, TOP, carried, inbox, outbox, region, settle, until
 
 
 def live(cloud, keys, bucket="witnessed", pause=1.2):
@@ -52,10 +24,6 @@ def live(cloud, keys, bucket="witnessed", pause=1.2):
     for key in keys:
         put(s3, bucket, key, key.encode())
         time.sleep(pause)
-
-
-def settle(cloud):
-    until(lambda: all(carried(cloud, above) for above in (MIDDLE, TOP)))
 
 
 def command(*args, timeout=60):
