@@ -188,7 +188,7 @@ pub enum Stop {
     Gone,
     /// It was written, or written over, after the order: another order sends it.
     Later,
-    /// Its content is damaged, or was contained while it was read.
+    /// Its content is damaged, or was contained before it was carried.
     Unreadable,
     /// Its headers or metadata hold what no bundle takes.
     Metadata,

@@ -54,11 +54,12 @@ pub use check::{
 pub use checksums::ChecksumHasher;
 pub use content::Content;
 pub use crossing::{
-    Arrival, ArrivalHead, ArrivalState, ArrivalStep, Arrived, ArrivedMany, Arriving, ArrivingObject, CROSSING_KEPT_MS,
-    ClosedGap, FINDINGS_LEN_MAX, LIFTS_KEPT_MAX, LIFTS_RUNNING_MAX, Leaving, Lift, LiftState, LiftStep, Liftable,
-    Measure, NewLift, NewRelease, NumberSeen, Opening, PinnedVersion, RANGES_MAX, RELEASE_APPROVALS, RELEASES_KEPT_MAX,
-    RELEASES_OPEN_MAX, ReceivedNumbers, Releasable, Release, ReleaseState, ReleaseStep, ReleaseVote, Sendable,
-    SentBundle, WALK_BYTES_MAX, WALK_NAMES_MAX, WALK_OBJECTS_MAX, Walked, day_of,
+    Again, Arrival, ArrivalHead, ArrivalState, ArrivalStep, Arrived, ArrivedMany, Arriving, ArrivingObject,
+    CROSSING_KEPT_MS, ClosedGap, FINDINGS_LEN_MAX, LIFTS_KEPT_MAX, LIFTS_RUNNING_MAX, Leaving, Lift, LiftState,
+    LiftStep, Liftable, Measure, NewLift, NewRelease, NumberSeen, Opening, PinnedVersion, RANGES_MAX,
+    RELEASE_APPROVALS, RELEASES_KEPT_MAX, RELEASES_OPEN_MAX, ReceivedNumbers, Releasable, Release, ReleaseState,
+    ReleaseStep, ReleaseVote, Resendable, Sendable, SentBundle, TakenBack, WALK_BYTES_MAX, WALK_NAMES_MAX,
+    WALK_OBJECTS_MAX, Walked, day_of,
 };
 pub use erase::Erased;
 pub use erasure::VALUES_PER_KEY_MAX;

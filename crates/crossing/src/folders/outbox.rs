@@ -165,6 +165,27 @@ impl Outbox {
         Ok(resent)
     }
 
+    /// Which of these bundles nobody carried yet: those that are staged, and those that are ready.
+    ///
+    /// # Errors
+    /// As the file system.
+    pub fn waiting(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<BTreeSet<BundleId>> {
+        let (_lock, folder) = (self.shared.lock(), self.shared.pair_folder(to));
+        let (mut numbered, mut found) = (BTreeSet::new(), BTreeSet::new());
+        for name in kept::names(&folder.join("kept"))?.into_iter().filter(|name| ids.contains(&name.id)) {
+            let seen = folder.join("ready").join(bundle_file_name(name.place));
+            let is_ready = files::mark(&seen)?.is_some() || files::mark(&seen.with_extension("bundle.new"))?.is_some();
+            found.extend(is_ready.then(|| name.id.clone()));
+            numbered.insert(name.id);
+        }
+        for label in label_folders(&folder)? {
+            // One that has a number stays here for a while when it was carried.
+            let staged = staged_names(&label)?.into_iter().map(|name| name.id);
+            found.extend(staged.filter(|id| ids.contains(id) && !numbered.contains(id)));
+        }
+        Ok(found)
+    }
+
     /// Removes bundles that hold what must not be sent or kept any more, wherever they lie; which of them were there. A
     /// number that one of them has is not given again.
     ///

@@ -203,9 +203,12 @@ fn numbers_go_on_when_all_that_was_kept_is_dropped() {
     let waiting = pair.stage(&outbox, LABELS[1], 7);
     // Ready, kept and staged; one that has no number; and one that is not there any more.
     let both = ids.iter().cloned().chain([waiting.clone()]).collect();
+    assert_eq!(outbox.waiting(&region("high"), &both).unwrap(), both);
+    assert_eq!(outbox.waiting(&region("high"), &ids).unwrap(), ids, "no others");
     assert_eq!(outbox.drop_bundles(&region("high"), &ids).unwrap(), ids);
     assert_eq!(outbox.drop_bundles(&region("high"), &both).unwrap(), [waiting.clone()].into());
     assert_eq!(outbox.drop_bundles(&region("high"), &both).unwrap(), [].into());
+    assert_eq!(outbox.waiting(&region("high"), &both).unwrap(), [].into());
     for of in ["ready", "kept"] {
         assert_eq!(names(&crossing_outbox(folder.path()).join("high").join(of)), Vec::<String>::new());
     }
@@ -217,6 +220,22 @@ fn numbers_go_on_when_all_that_was_kept_is_dropped() {
     pair.stage(&outbox, LABELS[0], 4);
     let error = pair.outbox(folder.path()).spooler(&region("high")).next(&pair.low).unwrap_err();
     assert!(std::error::Error::source(&error).unwrap().to_string().contains("next"), "{error:?}");
+}
+
+#[test]
+fn what_was_carried_waits_no_longer_and_what_is_not_seen_yet_does() {
+    let (pair, folder) = (Pair::new(), tempfile::tempdir().unwrap());
+    let outbox = pair.outbox(folder.path());
+    let carried = pair.stage(&outbox, LABELS[0], 1);
+    spool_all(&mut outbox.spooler(&region("high")), &pair.low);
+    fs::remove_file(ready(folder.path()).join(bundle_file_name(number(1)))).unwrap();
+    let unseen = pair.stage(&outbox, LABELS[0], 2);
+    outbox.spooler(&region("high")).next(&pair.low).unwrap().unwrap();
+    let ids = [carried, unseen.clone()].into();
+    assert_eq!(outbox.waiting(&region("high"), &ids).unwrap(), [unseen.clone()].into(), "its name is staged still");
+    // Made ready again, the first one waits again.
+    outbox.resend(&region("high"), &[number(1)]).unwrap();
+    assert_eq!(outbox.waiting(&region("high"), &ids).unwrap(), ids);
 }
 
 #[test]

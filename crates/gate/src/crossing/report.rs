@@ -9,10 +9,11 @@ use fastness_decide::{Chore, Permit};
 use fastness_identity::Duty;
 use fastness_label::Label;
 use fastness_ledger::{Entry, Outcome};
-use fastness_operation::{BundleId, Code, CrossingAct, RegionName, VersionId};
-use fastness_store::{Arrival, CopyName, Fault, Spill, SpilledVersion, Whereabouts};
+use fastness_operation::{BundleId, Code, CrossingAct, LiftId, ObjectKey, RegionName, VersionId};
+use fastness_store::{Again, Arrival, CopyName, Fault, Lift, Spill, SpilledVersion, TakenBack, Whereabouts};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// A bundle in which spilled data, or a copy of it, went to another region or to another label.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -331,46 +332,92 @@ impl Gate {
         let chore = Chore::of(label, &self.store.labels()).ok_or_else(crate::perform::mismatch)?;
         // What a crash or a failure left whole has its name first: it is one of those that wait.
         self.settle_staged(&crossing, &chore, turn)?;
-        let (gate, permit, spill) = (self.clone(), permit.clone(), spill.clone());
-        let dropped = super::apart(move || {
-            let mut dropped = Vec::new();
-            for (to, ids) in gate.bundles_of(&permit, &spill)? {
-                let gone = crossing.parts.staging.drop_bundles(&to, &ids).map_err(super::send::disk)?;
-                dropped.extend((!gone.is_empty()).then_some((to, gone)));
+        let (gate, of, spilled, parts) = (self.clone(), permit.clone(), spill.clone(), Arc::clone(&crossing));
+        let found = super::apart(move || {
+            let mut found = Vec::new();
+            for (to, bundles) in gate.bundles_of(&of, &spilled)? {
+                let ids: BTreeSet<BundleId> = bundles.keys().cloned().collect();
+                let waiting = parts.parts.staging.waiting(&to, &ids).map_err(super::send::disk)?;
+                let back = bundles.into_iter().filter(|(id, _)| waiting.contains(id)).filter_map(|(_, back)| back);
+                found.push((to, ids, back.collect::<Vec<_>>()));
             }
-            Ok(dropped)
+            Ok(found)
         });
-        for (to, ids) in dropped.await? {
-            let ids: Vec<&str> = ids.iter().map(BundleId::as_str).collect();
+        for (to, ids, back) in found.await? {
+            for one in back {
+                self.take_back(&chore, one, turn, draft).await?;
+            }
+            let (parts, outbox) = (Arc::clone(&crossing), to.clone());
+            let drop = move || parts.parts.staging.drop_bundles(&outbox, &ids).map_err(super::send::disk);
+            let gone = super::apart(drop).await?;
+            if gone.is_empty() {
+                continue;
+            }
+            let ids: Vec<&str> = gone.iter().map(BundleId::as_str).collect();
             let made = format!("removed from the outbox of {to}: {}", ids.join(" "));
             self.store.record(draft.label(), draft.done(Some(made))).await?;
         }
         Ok(())
     }
 
-    /// The bundles in which versions of a spill went, by the ledger of its label.
-    fn bundles_of(&self, permit: &Permit, spill: &Spill) -> Result<BTreeMap<RegionName, BTreeSet<BundleId>>, Fault> {
+    /// Notes that what else was in a bundle of a lift goes again, before the bundle goes.
+    async fn take_back(
+        &self,
+        chore: &Chore,
+        back: TakenBack,
+        turn: &mut LabelTurn,
+        draft: &Draft,
+    ) -> Result<(), Fault> {
+        let made =
+            format!("again lift {} bundle {} objects={}", back.lift, back.again.bundle, back.again.objects.len());
+        turn.rests.remove(&back.lift);
+        let entry = draft.done(Some(made));
+        let record = Box::new(move |taken: &Result<Lift, Fault>| if taken.is_ok() { entry } else { Vec::new() });
+        match self.store.take_back(chore, back, record).await {
+            // Its row has gone: nobody asks for it any more.
+            Ok(_) | Err(Fault::Refused { .. } | Fault::Withheld(_)) => Ok(()),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// The bundles in which versions of a spill went, by the ledger of its label; of a lift's with what else was in them.
+    fn bundles_of(&self, permit: &Permit, spill: &Spill) -> Result<Holding, Fault> {
         let account = spill.account.to_string();
         let is_of = |name: &Name, id: Option<&str>| {
             let one = |version: &SpilledVersion| {
                 (&version.bucket, &version.key) == (&name.0, &name.1) && id == Some(version.version.as_str())
             };
-            spill.versions.iter().any(one).then_some(Certainty::Certain)
+            spill.versions.iter().any(one)
         };
-        let mut found: BTreeMap<RegionName, BTreeSet<BundleId>> = BTreeMap::new();
+        let mut found = Holding::new();
         self.walk(permit, permit.view().session(), |entry| {
             if entry.account != account {
                 return;
             }
-            for one in crossings(&entry, "", is_of) {
-                if let (Ok(to), Ok(bundle)) = (RegionName::new(one.to), BundleId::new(one.bundle)) {
-                    found.entry(to).or_default().insert(bundle);
-                }
+            let Some(one) = sent(&entry) else { return };
+            let (Ok(to), Ok(bundle)) = (RegionName::new(one.to), BundleId::new(one.bundle)) else { return };
+            let named: Vec<(Name, Option<String>)> =
+                entry.resources.iter().filter_map(|line| parse(line, "read")).collect();
+            let (held, rest): (Vec<_>, Vec<_>) =
+                named.into_iter().partition(|(name, version)| is_of(name, version.as_deref()));
+            if held.is_empty() {
+                return;
             }
+            let object = |((_, key), version): (Name, Option<String>)| {
+                Some((ObjectKey::new(key).ok()?, VersionId::new(version?)))
+            };
+            let again = Again { bundle: bundle.clone(), objects: rest.into_iter().filter_map(object).collect() };
+            let lift = (one.kind == "lift").then(|| LiftId::new(one.crossing).ok()).flatten();
+            let (account, contained) = (spill.account, held.len() as u64);
+            let back = lift.map(|lift| TakenBack { account, lift, again, contained });
+            found.entry(to).or_default().insert(bundle, back);
         })?;
         Ok(found)
     }
 }
+
+/// Bundles that hold what was contained, by where they go; and what is taken back with each, if it is a lift's.
+type Holding = BTreeMap<RegionName, BTreeMap<BundleId, Option<TakenBack>>>;
 
 #[cfg(test)]
 mod tests {

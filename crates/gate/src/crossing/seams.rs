@@ -48,6 +48,12 @@ pub trait Staging: Send + Sync + Debug + 'static {
     /// Those of the disk.
     fn settle(&self, to: &RegionName, banner: &str, is_sent: &dyn Fn(&BundleId) -> bool) -> io::Result<()>;
 
+    /// Which of these bundles for a region nobody carried yet.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    fn waiting(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<BTreeSet<BundleId>>;
+
     /// Removes bundles for a region, wherever they wait or are kept to be sent again; which of them were there.
     ///
     /// # Errors

@@ -20,7 +20,9 @@ use fastness_identity::directory::{Mapping, sending_mapping};
 use fastness_identity::{Duty, Subject};
 use fastness_label::Label;
 use fastness_operation::{Attributes, BundleId, CrossingAct, CrossingWay, Half, Operation, Stop};
-use fastness_store::{Fault, Lift, LiftStep, Liftable, Opening, Sendable, SentBundle, Walked, day_of};
+use fastness_store::{
+    Again, Fault, Lift, LiftStep, Liftable, Opening, Resendable, Sendable, SentBundle, Walked, day_of,
+};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
@@ -48,6 +50,8 @@ struct Batch {
     /// Where the lift stands afterwards.
     to: Option<String>,
     over: bool,
+    /// Of what goes again: all of it. The lift stands where it stood.
+    again: Option<Again>,
 }
 
 impl Batch {
@@ -63,8 +67,17 @@ impl Batch {
     /// Ends the step before a key; a step that looked at nothing ends where the lift stood.
     fn cut_before(&mut self, key: &str, stood: Option<&String>) {
         self.seen.split_off(key);
-        self.to = self.seen.last_key_value().map(|(last, _)| last).or(stood).cloned();
+        if self.again.is_none() {
+            self.to = self.seen.last_key_value().map(|(last, _)| last).or(stood).cloned();
+        }
         self.over = false;
+    }
+
+    /// What goes again later: what the step did not look at.
+    fn rest(&self) -> Option<Again> {
+        let Again { bundle, objects } = self.again.clone()?;
+        let objects = objects.into_iter().filter(|(key, _)| !self.seen.contains_key(key.as_str())).collect();
+        Some(Again { bundle, objects })
     }
 
     fn left_out(&self) -> BTreeMap<Stop, u64> {
@@ -86,9 +99,9 @@ struct Went {
 }
 
 impl Went {
-    fn of(lift: &Lift, bundle: bool) -> Self {
-        let is_passed = lift.standing && lift.cursor.is_none();
-        Self { bundle, passed: is_passed.then_some(lift.passing) }
+    /// `over`: whether the step looked at the last there is.
+    fn of(lift: &Lift, bundle: bool, over: bool) -> Self {
+        Self { bundle, passed: (lift.standing && over).then_some(lift.passing) }
     }
 }
 
@@ -190,12 +203,13 @@ impl Gate {
         let Some(mut batch) = self.choose(&errands, &walk).await? else { return Ok(Went::default()) };
         if errands.lift.standing && errands.lift.cursor.is_none() && batch.over && batch.seen.is_empty() {
             // Nothing to say, and so no entry: what stands would fill the ledger.
-            return Ok(Went::of(&errands.lift, false));
+            return Ok(Went::of(&errands.lift, false, true));
         }
         let bundle = BundleId::from_random(StdRng::from_seed(errands.context.moment.seed).random());
         let Some(opening) = self.permit_to_send(&errands, &bundle, &mut batch)? else {
+            let over = batch.over;
             let lift = self.advance(&errands, walk, batch, None).await?;
-            return Ok(Went::of(&lift, false));
+            return Ok(Went::of(&lift, false, over));
         };
         let (gate, id) = (self.clone(), bundle.clone());
         let (errands, batch, written) = apart(move || {
@@ -204,9 +218,10 @@ impl Gate {
             Ok((errands, batch, written))
         })
         .await?;
+        let over = batch.over;
         let Some(Written { file, bytes }) = written else {
             let lift = self.advance(&errands, walk, batch, None).await?;
-            return Ok(Went::of(&lift, false));
+            return Ok(Went::of(&lift, false, over));
         };
         // What was gone, or is damaged, is not in the bundle: it is not in the entry either. Reading and writing took their
         // time: who ordered it is looked at once more, and nobody changes before the commit.
@@ -233,7 +248,7 @@ impl Gate {
         match self.advance(&errands, send, batch, Some(sent)).await {
             Ok(lift) => {
                 apart(move || file.release().map_err(disk)).await?;
-                Ok(Went::of(&lift, true))
+                Ok(Went::of(&lift, true, over))
             }
             // It was stopped, or stands elsewhere: nothing of this bundle went.
             Err(Fault::Refused { .. } | Fault::Withheld(_)) => {
@@ -255,13 +270,21 @@ impl Gate {
     async fn choose(&self, errands: &Errands, walk: &Permit) -> Result<Option<Batch>, Unfollowed> {
         let Errands { lift, mapping, label, context, .. } = errands;
         let used = self.store.used(walk, &mapping.name, day_of(context.moment.now_ms))?;
-        let mut walked = self.walk_on(walk, lift.clone()).await?;
-        // A pass over a bucket in which little is new needs no entry for each step of it.
-        while lift.standing && !walked.over && walked.found.is_empty() {
-            walked = self.walk_on(walk, Lift { cursor: walked.cursor, ..lift.clone() }).await?;
-        }
-        let mut batch = Batch { seen: BTreeMap::new(), to: walked.cursor, over: walked.over };
-        batch.seen.extend(walked.later.into_iter().map(|key| (key, Err(Stop::Later))));
+        let (found, mut batch) = match self.resendable(walk).await? {
+            Some(Resendable { again, found }) => {
+                let gone = again.objects.iter().map(|(key, _)| (key.to_string(), Err(Stop::Gone))).collect();
+                (found, Batch { seen: gone, to: lift.cursor.clone(), over: false, again: Some(again) })
+            }
+            None => {
+                let mut walked = self.walk_on(walk, lift.clone()).await?;
+                // A pass over a bucket in which little is new needs no entry for each step of it.
+                while lift.standing && !walked.over && walked.found.is_empty() {
+                    walked = self.walk_on(walk, Lift { cursor: walked.cursor, ..lift.clone() }).await?;
+                }
+                let later = walked.later.into_iter().map(|key| (key, Err(Stop::Later))).collect();
+                (walked.found, Batch { seen: later, to: walked.cursor, over: walked.over, again: None })
+            }
+        };
         // What alone is more than a day's measure would be waited for without end.
         let at_once = |one: &Liftable| match one {
             one if one.customer => Some(Stop::CustomerKey),
@@ -270,10 +293,10 @@ impl Gate {
         };
         let candidate =
             |one: &Liftable| Candidate { label: *label, content_type: one.content_type.clone(), size: one.size };
-        let asked: Vec<Candidate> = walked.found.iter().filter(|one| at_once(one).is_none()).map(candidate).collect();
+        let asked: Vec<Candidate> = found.iter().filter(|one| at_once(one).is_none()).map(candidate).collect();
         let answers = decide::send(mapping, self.store.policy(), *label, used, &asked)?;
         let mut answers = answers.into_iter();
-        for one in walked.found {
+        for one in found {
             let answer = match at_once(&one) {
                 Some(why) => Err(why),
                 None => answers.next().unwrap_or(Err(Stop::Day)),
@@ -292,6 +315,11 @@ impl Gate {
     async fn walk_on(&self, permit: &Permit, lift: Lift) -> Result<Walked, Fault> {
         let (gate, permit) = (self.clone(), permit.clone());
         apart(move || gate.store.walk_lift(&permit, &lift)).await
+    }
+
+    async fn resendable(&self, permit: &Permit) -> Result<Option<Resendable>, Fault> {
+        let (gate, permit) = (self.clone(), permit.clone());
+        apart(move || gate.store.resendable(&permit)).await
     }
 
     /// Leave to send what goes: of all at once, or, if a policy withholds some of it, of the rest. Nothing when nothing is
@@ -387,8 +415,10 @@ impl Gate {
             },
             _ => return Err(crate::perform::mismatch()),
         };
+        let again = batch.rest();
         let Batch { to, over, .. } = batch;
-        let step = LiftStep { from: lift.cursor.clone(), to, over, passing: lift.passing, found, left_out, sent };
+        let step =
+            LiftStep { from: lift.cursor.clone(), to, over, passing: lift.passing, found, left_out, again, sent };
         let record = draft.record_outcome(move |_: &Lift| fastness_ledger::Outcome::Done(Some(made)));
         self.store.advance_lift(&permit, step, context.moment, record).await
     }

@@ -48,6 +48,10 @@ impl Staging for Waiting {
         self.0.settle(to, banner, is_sent)
     }
 
+    fn waiting(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<BTreeSet<BundleId>> {
+        self.0.waiting(to, ids)
+    }
+
     fn drop_bundles(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<BTreeSet<BundleId>> {
         self.0.drop_bundles(to, ids)
     }

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod abreast;
 #[cfg(test)]
+mod again;
+#[cfg(test)]
 mod arrive;
 #[cfg(test)]
 mod clocks;

@@ -139,6 +139,15 @@ impl Staging for Staged {
         Ok(Resent { again: Vec::new(), gone: numbers.to_vec() })
     }
 
+    fn waiting(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<BTreeSet<BundleId>> {
+        let mut found = BTreeSet::new();
+        for label in self.names(to.as_str())? {
+            let names = self.names(&format!("{to}/{label}"))?;
+            found.extend(names.into_iter().filter_map(|name| BundleId::new(name).ok()).filter(|id| ids.contains(id)));
+        }
+        Ok(found)
+    }
+
     fn drop_bundles(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<BTreeSet<BundleId>> {
         let mut gone = BTreeSet::new();
         for label in self.names(to.as_str())? {

@@ -299,6 +299,12 @@ impl Staging for Shelves {
         Ok(Resent { again: Vec::new(), gone: numbers.to_vec() })
     }
 
+    fn waiting(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<BTreeSet<BundleId>> {
+        let all = self.all.lock().unwrap();
+        let shelves = all.iter().filter(|((region, _), _)| region == to).flat_map(|(_, shelf)| shelf);
+        Ok(shelves.map(|one| one.id.clone()).filter(|id| ids.contains(id)).collect())
+    }
+
     fn drop_bundles(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<BTreeSet<BundleId>> {
         let (mut all, mut gone) = (self.all.lock().unwrap(), BTreeSet::new());
         for (_, shelf) in all.iter_mut().filter(|((region, _), _)| region == to) {

@@ -1,5 +1,6 @@
 //! Lifts: who ordered that what is sent, and how far it is.
 
+use super::again::{self, Again};
 use super::releases::Release;
 use super::rows::Until;
 use super::{CROSSING_KEPT_MS, rows, used};
@@ -95,13 +96,13 @@ pub struct Lift {
     pub passing: u64,
     /// Objects looked at.
     pub found: u64,
-    /// Objects in bundles.
+    /// Objects in bundles, without those of bundles that were taken back.
     pub sent: u64,
     /// Objects that stay, by the reason.
     pub left_out: BTreeMap<Stop, u64>,
-    /// Bytes in bundles.
+    /// Bytes in bundles, those that were taken back among them.
     pub bytes: u64,
-    /// Bundles.
+    /// Bundles, those that were taken back among them.
     pub bundles: u64,
     /// The latest bundle: after a crash it says which of the staged files is one.
     pub last_bundle: Option<BundleId>,
@@ -149,6 +150,8 @@ pub struct LiftStep {
     pub found: u64,
     /// Objects that stay.
     pub left_out: BTreeMap<Stop, u64>,
+    /// Of a step over what goes again: what it did not look at.
+    pub again: Option<Again>,
     /// The bundle, if something goes: the permit is for sending then, and names what is in it.
     pub sent: Option<SentBundle>,
 }
@@ -174,13 +177,17 @@ pub(super) fn same_directory(floor: &Partition, sent: &SentBundle) -> Result<(),
     Err(Fault::refused(Code::SlowDown, message))
 }
 
+pub(super) fn stands_elsewhere() -> Fault {
+    Fault::refused(Code::InvalidRequest, "the lift was stopped, or stands elsewhere")
+}
+
 /// The lift of a turn.
-fn find(turn: &Turn<'_>, account: AccountNumber, id: &LiftId) -> Result<Lift, Fault> {
+pub(super) fn find(turn: &Turn<'_>, account: AccountNumber, id: &LiftId) -> Result<Lift, Fault> {
     let found: Option<Lift> = rows::read_in(turn, &rows::lift(id))?;
     found.filter(|lift| lift.account == account).ok_or_else(no_such_lift)
 }
 
-fn write(turn: &Turn<'_>, lift: &Lift) -> Result<(), Fault> {
+pub(super) fn write(turn: &Turn<'_>, lift: &Lift) -> Result<(), Fault> {
     let row = rows::lift(&lift.id);
     rows::note_due(turn, &row, lift.state.is_due())?;
     rows::write(turn, &row, lift)
@@ -269,6 +276,7 @@ impl Store {
             let mut lift = find(turn, account, &id)?;
             if lift.state.is_due() {
                 (lift.state, lift.ended_ms) = (LiftState::Stopped, Some(moment.now_ms));
+                again::forget(turn, &lift.id)?;
                 write(turn, &lift)?;
             }
             Ok(lift)
@@ -362,6 +370,7 @@ impl Store {
                 return Err(no_such_lift());
             }
             (lift.state, lift.ended_ms, lift.stopped) = (LiftState::Refused, Some(moment.now_ms), Some(why));
+            again::forget(turn, &lift.id)?;
             write(turn, &lift)?;
             Ok(lift)
         };
@@ -395,10 +404,13 @@ impl Store {
         let work = move |turn: &mut Turn<'_>| {
             let mut lift = find(turn, account, &id)?;
             if !lift.state.is_due() || lift.cursor != step.from {
-                return Err(Fault::refused(Code::InvalidRequest, "the lift was stopped, or stands elsewhere"));
+                return Err(stands_elsewhere());
             }
             if let Some(sent) = &step.sent {
                 same_directory(&floor, sent)?;
+            }
+            if let Some(rest) = &step.again {
+                again::follow(turn, &lift.id, rest)?;
             }
             (lift.cursor, lift.passing) = (step.to, step.passing);
             lift.found += step.found;

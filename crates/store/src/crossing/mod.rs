@@ -4,6 +4,7 @@
 //! What lies at a label is known at that label alone: the queue of a lift, and what arrived. The one thing of all labels is
 //! which numbers of a region's bundles came in, and it lies at the ceiling ([`received`]).
 
+mod again;
 mod arrivals;
 mod lifts;
 mod overtake;
@@ -14,6 +15,7 @@ mod rows;
 mod used;
 mod walk;
 
+pub use again::{Again, Resendable, TakenBack};
 pub use arrivals::{
     Arrival, ArrivalHead, ArrivalState, ArrivalStep, Arrived, ArrivedMany, Arriving, ArrivingObject, FINDINGS_LEN_MAX,
 };

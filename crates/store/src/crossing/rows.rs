@@ -1,5 +1,6 @@
 //! Row keys of the table `crossings`: texts, a kind and what it is of, with `/` between.
 
+use super::again::Again;
 use super::arrivals::Arrival;
 use super::lifts::Lift;
 use super::received::{NumberSeen, ReceivedNumbers};
@@ -17,6 +18,15 @@ pub(super) const LIFTS: &str = "lift/";
 
 pub(super) fn lift(id: &LiftId) -> String {
     format!("{LIFTS}{id}")
+}
+
+/// What of a lift goes again.
+pub(super) fn agains(lift: &LiftId) -> String {
+    format!("again/{lift}/")
+}
+
+pub(super) fn again(lift: &LiftId, bundle: &BundleId) -> String {
+    format!("again/{lift}/{bundle}")
 }
 
 pub(super) const RELEASES: &str = "release/";
@@ -155,6 +165,7 @@ pub(crate) fn check_row(key: &[u8], value: &[u8]) -> Result<(), Fault> {
     let key = std::str::from_utf8(key).map_err(|error| Fault::failed("a crossing's row", error))?;
     match key.split_once('/').map(|(kind, _)| kind) {
         Some("lift") => decode::<Lift>(value).map(drop),
+        Some("again") => decode::<Again>(value).map(drop),
         Some("release") => decode::<Release>(value).map(drop),
         Some("arrival") => decode::<Arrival>(value).map(drop),
         Some("in") => decode::<ReceivedNumbers>(value).map(drop),

@@ -44,6 +44,20 @@ pub struct Liftable {
     pub customer: bool,
 }
 
+impl Liftable {
+    /// What a version is to a lift; nothing of a delete marker.
+    pub(super) fn of(key: ObjectKey, record: VersionRecord) -> Option<Self> {
+        let object = record.object?;
+        Some(Self {
+            key,
+            version: VersionId::new(record.id),
+            size: object.size,
+            content_type: object.attributes.content_type,
+            customer: record.extension.customer.is_some(),
+        })
+    }
+}
+
 /// What one step found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Walked {
@@ -109,7 +123,7 @@ impl Store {
             let sequence = keys::sequence(tail).ok_or_else(malformed)?;
             let record: VersionRecord = decode(value.value())?;
             from = keys::after_prefix(keys::object(number, &key));
-            let Some(object) = record.object else {
+            let Some(size) = record.object.as_ref().map(|object| object.size) else {
                 walked.cursor = Some(key);
                 continue;
             };
@@ -121,20 +135,15 @@ impl Store {
                 walked.cursor = Some(key);
                 continue;
             }
-            bytes += object.size;
+            bytes += size;
             names += key.len();
             let is_full = walked.found.len() >= WALK_OBJECTS_MAX || bytes > WALK_BYTES_MAX || names > WALK_NAMES_MAX;
             if is_full && !walked.found.is_empty() {
                 return Ok(Walked { over: false, ..walked });
             }
             walked.cursor = Some(key.clone());
-            walked.found.push(Liftable {
-                key: ObjectKey::new(key).map_err(|error| Fault::failed("a key in the catalog", error))?,
-                version: VersionId::new(record.id),
-                size: object.size,
-                content_type: object.attributes.content_type,
-                customer: record.extension.customer.is_some(),
-            });
+            let key = ObjectKey::new(key).map_err(|error| Fault::failed("a key in the catalog", error))?;
+            walked.found.extend(Liftable::of(key, record));
         }
         Ok(Walked { over: false, ..walked })
     }

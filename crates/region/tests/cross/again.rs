@@ -1,0 +1,207 @@
+//! A bundle that waits holds what is contained: it goes, and what else was in it goes again, in another one.
+
+use crate::play::{HIGH, Play};
+use crate::support::{Ask, U};
+use fastness_store::disk::FaultKind;
+use http::Method;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+const ANA: &str = "ana UNCLASSIFIED";
+const OFFICER: &str = "officer@alpha";
+
+async fn contain(play: &Play) -> (u16, Value) {
+    play.low.own(OFFICER, "ContainSpill", json!({ "bucket": "plans", "key": "plan" })).await
+}
+
+/// How a lift stands: its state, and what it counts as found, sent and left out.
+async fn stands(play: &Play, lift: &str) -> (String, Value, Value, Value) {
+    let lift = play.describe(ANA, lift).await;
+    let text = lift["state"].as_str().unwrap().to_owned();
+    (text, lift["found"].clone(), lift["sent"].clone(), lift["left_out"].clone())
+}
+
+/// What is in the bundles that wait; the carrier takes them.
+fn carried(play: &Play) -> Vec<BTreeMap<String, String>> {
+    let text = |(key, content): (String, Vec<u8>)| (key, String::from_utf8(content).unwrap());
+    play.low.taken(U).iter().map(|one| play.read(&play.sign(one)).1.into_iter().map(text).collect()).collect()
+}
+
+fn named(all: &[BTreeMap<String, String>]) -> Vec<Vec<&str>> {
+    all.iter().map(|one| one.keys().map(String::as_str).collect()).collect()
+}
+
+#[tokio::test]
+async fn what_else_was_in_a_bundle_goes_again_as_far_as_it_is_there() {
+    for versioned in [false, true] {
+        let play = Play::begin().await;
+        if versioned {
+            play.low.versioning(ANA, "Enabled").await;
+        }
+        for key in ["a%3Fb c?d", "gone", "over", "plan", "z"] {
+            play.low.put(ANA, &key.replace('%', "%25").replace(' ', "%20").replace('?', "%3F"), key).await;
+        }
+        let lift = play.start(ANA).await;
+        assert_eq!((play.low.send_all(U).await, play.low.waiting(U).len()), (1, 1));
+        assert_eq!(stands(&play, &lift).await, ("sent".to_owned(), json!(5), json!(5), json!({})));
+        play.low.put(ANA, "over", "written since").await;
+        let remove = if versioned {
+            format!("/plans/gone?versionId={}", version(&play, "gone").await)
+        } else {
+            "/plans/gone".to_owned()
+        };
+        assert_eq!(play.low.ask(ANA, Ask::s3(Method::DELETE, remove)).await.status, 204);
+
+        assert_eq!(contain(&play).await.0, 200);
+        assert_eq!(play.low.waiting(U).len(), 0);
+        let taken_back = stands(&play, &lift).await;
+        assert_eq!(taken_back, ("sending".to_owned(), json!(1), json!(0), json!({ "unreadable": 1 })));
+        let said = play.low.events("vera UNCLASSIFIED", "ContainSpill").await;
+        let noted = format!("again lift {lift} bundle ");
+        let noted: Vec<_> = said.iter().map(ToString::to_string).filter(|text| text.contains(&noted)).collect();
+        assert!(noted.len() == 1 && noted[0].contains("objects=4"), "{said:?}");
+
+        assert_eq!(play.low.send_all(U).await, 1);
+        let all = carried(&play);
+        // The version that was in it, not one that was written after the order.
+        let (goes, gone) = if versioned { (vec!["a%3Fb c?d", "over", "z"], 1) } else { (vec!["a%3Fb c?d", "z"], 2) };
+        assert_eq!(named(&all), std::slice::from_ref(&goes));
+        assert!(all[0].iter().all(|(key, content)| key == content), "{all:?}");
+        let left_out = json!({ "unreadable": 1, "gone": gone });
+        assert_eq!(stands(&play, &lift).await, ("sent".to_owned(), json!(5), json!(goes.len()), left_out));
+        assert_eq!(play.describe(ANA, &lift).await["bundles"], json!(2));
+        assert_eq!(play.low.send_all(U).await, 0);
+        // Nothing of it waits any more: another call takes nothing back.
+        contain(&play).await;
+        assert_eq!((stands(&play, &lift).await.0.as_str(), play.low.send_all(U).await), ("sent", 0));
+    }
+}
+
+async fn version(play: &Play, key: &str) -> String {
+    play.low.get(ANA, key).await.header("x-amz-version-id").unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn what_was_carried_does_not_go_again() {
+    let play = Play::begin().await;
+    for key in ["fine", "plan"] {
+        play.low.put(ANA, key, key).await;
+    }
+    let lift = play.start(ANA).await;
+    play.low.send_all(U).await;
+    assert_eq!(carried(&play).len(), 1);
+    assert_eq!(contain(&play).await.0, 200);
+    let found = stands(&play, &lift).await;
+    assert_eq!(found, ("sent".to_owned(), json!(2), json!(2), json!({})), "nobody here knows whether it arrived");
+    assert_eq!(play.low.send_all(U).await, 0);
+}
+
+#[tokio::test]
+async fn a_lift_that_had_been_stopped_counts_what_was_taken_back_and_sends_nothing() {
+    let play = Play::begin().await;
+    play.low.put(ANA, "a", "a").await;
+    for key in ["plan", "z"] {
+        // Two of them do not fit into one bundle.
+        play.low.put(ANA, key, vec![b'x'; 17 << 20]).await;
+    }
+    let lift = play.start(ANA).await;
+    assert_eq!(play.low.send(U).await, 1);
+    let stopped = play.low.done(ANA, "StopLift", json!({ "lift": lift })).await;
+    assert_eq!((&stopped["state"], &stopped["sent"]), (&json!("stopped"), &json!(2)));
+    assert_eq!(contain(&play).await.0, 200);
+    let found = stands(&play, &lift).await;
+    assert_eq!(found, ("stopped".to_owned(), json!(1), json!(0), json!({ "unreadable": 1 })));
+    assert_eq!((play.low.send_all(U).await, play.low.waiting(U).len()), (0, 0));
+}
+
+#[tokio::test]
+async fn what_goes_again_is_measured_again_and_may_go_another_day() {
+    let play = Play::begin().await;
+    play.map_low(json!({ "objects_per_day": 4 })).await;
+    for key in ["a", "b", "plan"] {
+        play.low.put(ANA, key, key).await;
+    }
+    let lift = play.start(ANA).await;
+    play.low.send_all(U).await;
+    contain(&play).await;
+    assert_eq!((play.low.send_all(U).await, stands(&play, &lift).await.0.as_str()), (1, "sending"));
+    assert_eq!(named(&carried(&play)), [["a"]]);
+    play.low.clocks.advance_days(1);
+    assert_eq!((play.low.send_all(U).await, stands(&play, &lift).await.0.as_str()), (1, "sent"));
+    assert_eq!(named(&carried(&play)), [["b"]]);
+}
+
+#[tokio::test]
+async fn a_lift_that_is_stopped_or_refused_sends_nothing_again() {
+    for how in ["stopped", "refused"] {
+        let play = Play::begin().await;
+        for key in ["a", "plan"] {
+            play.low.put(ANA, key, key).await;
+        }
+        let lift = play.start(ANA).await;
+        play.low.send_all(U).await;
+        contain(&play).await;
+        match how {
+            "stopped" => drop(play.low.done(ANA, "StopLift", json!({ "lift": lift })).await),
+            _ => drop(play.low.done(OFFICER, "DeleteMapping", json!({ "name": "plans" })).await),
+        }
+        assert_eq!((play.low.send_all(U).await, stands(&play, &lift).await.0.as_str()), (0, how));
+        play.map_low(json!({})).await;
+        assert_eq!((play.low.send_all(U).await, play.low.waiting(U).len()), (0, 0), "{how}");
+    }
+}
+
+#[tokio::test]
+async fn a_standing_lift_sends_again_and_goes_on() {
+    let play = Play::begin().await;
+    for key in ["a", "plan", "z"] {
+        play.low.put(ANA, key, key).await;
+    }
+    let body = json!({ "bucket": "plans", "to": HIGH, "standing": true });
+    let lift = play.low.done(ANA, "StartLift", body).await["lift"].as_str().unwrap().to_owned();
+    play.low.send_all(U).await;
+    contain(&play).await;
+    assert_eq!(play.low.send_all(U).await, 1, "though its pass was over");
+    assert_eq!(named(&carried(&play)), [["a", "z"]]);
+    play.low.put(ANA, "later", "x").await;
+    play.low.clocks.advance_days(1);
+    assert_eq!(play.low.send_all(U).await, 1);
+    assert_eq!(named(&carried(&play)), [["later"]]);
+    let (state, found, sent, left_out) = stands(&play, &lift).await;
+    assert_eq!((state.as_str(), found, sent, left_out), ("sending", json!(4), json!(3), json!({ "unreadable": 1 })));
+}
+
+#[tokio::test]
+async fn the_power_goes_at_each_step_of_a_containment_and_nothing_else_is_lost() {
+    let mut play = Play::begin().await;
+    for key in ["a", "plan", "z"] {
+        play.low.put(ANA, key, key).await;
+    }
+    let lift = play.start(ANA).await;
+    play.low.send_all(U).await;
+    play.low.house.store.close();
+    let beginning = play.low.disk.crash(0);
+    for operations in 0.. {
+        play.low.open_on(beginning.crash(operations));
+        let before = play.low.disk.counts().0;
+        play.low.disk.fail_next(FaultKind::Any, operations, u64::MAX);
+        let first = contain(&play).await.0;
+        let is_done = play.low.disk.counts().0 - before < operations;
+        play.low.lose_power(operations + 77);
+        if first != 200 {
+            assert_eq!(contain(&play).await.0, 200, "cut after {operations} operations");
+        }
+        play.low.send_all(U).await;
+        let all = carried(&play);
+        assert!(!all.is_empty() && all.iter().all(|one| !one.contains_key("plan")), "{operations}: {all:?}");
+        for key in ["a", "z"] {
+            assert!(all.iter().any(|one| one.contains_key(key)), "{operations}: {all:?}");
+        }
+        let (state, _, sent, _) = stands(&play, &lift).await;
+        assert_eq!((state.as_str(), sent), ("sent", json!(2)), "{operations}");
+        if is_done {
+            assert!(operations > 5);
+            return;
+        }
+    }
+}
