@@ -3,6 +3,8 @@ are one, for the EICAR test file (eicar.org), so that no test needs the internet
 
 import shutil
 import subprocess
+from socket import AF_UNIX
+from socket import socket as connection
 
 import pytest
 
@@ -28,9 +30,14 @@ def daemon(tmp_path):
     )
     processes = []
 
+    def listens():
+        """Its socket is there before that, and after a daemon that was killed."""
+        with connection(AF_UNIX) as s:
+            return s.connect_ex(str(socket)) == 0
+
     def start():
         processes.append(subprocess.Popen([clamd, "--config-file", config], stdout=subprocess.DEVNULL))
-        wait(socket.exists, seconds=60)
+        wait(listens, seconds=60)
         return processes[-1]
 
     start.socket = socket
