@@ -5,8 +5,8 @@ use fastness_decide::Permit;
 use fastness_identity::{Duty, Principal, Subject};
 use fastness_label::Label;
 use fastness_ledger::{Entry, Outcome};
-use fastness_operation::{Code, EventFilter, ObjectTarget, Operation, Resource, VersionId, Way};
-use fastness_store::{Fault, Lift, PinnedVersion, Record, Release};
+use fastness_operation::{Code, EventFilter, ObjectTarget, Operation, RegionName, Resource, VersionId, Way};
+use fastness_store::{Fault, Lift, PinnedVersion, Record, Release, TakenBack};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -99,6 +99,15 @@ impl Draft {
         entry.account = permit.view().account().map(|account| account.to_string()).unwrap_or_default();
         entry.resources = resources(permit.operation());
         Self::of(label, entry, context)
+    }
+
+    /// Of a bundle that is taken back, since something in it was contained.
+    pub(crate) fn of_what_is_taken_back(gate: &Gate, (label, to): (Label, &RegionName), back: &TakenBack) -> Self {
+        let context = gate.context_of_order(label, &format!("lift {}", back.lift));
+        let mut entry = of_the_region(gate, label, &context, "TakeBackBundle");
+        entry.account = back.account.to_string();
+        entry.resources = vec![format!("write lift/{}", back.lift), format!("write bundle/{to}/{}", back.bundle)];
+        Self::of(label, entry, &context)
     }
 
     /// Of a file in an inbox that is refused.

@@ -11,7 +11,7 @@ use fastness_decide::Permit;
 use fastness_identity::Principal;
 use fastness_label::Label;
 use fastness_ledger::{Entry, Outcome};
-use fastness_operation::{BucketName, ObjectKey, ObjectTarget, Operation as O, VersionId};
+use fastness_operation::{BucketName, Moment, ObjectKey, ObjectTarget, Operation as O, VersionId};
 use fastness_store::{Actor, CopyName, ErasureStep, Fault, LAZY_WAIT_MAX, PROPOSAL_TIME_MAX_MS, Spill, SpilledVersion};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -242,6 +242,13 @@ fn actor(session: &Session) -> Result<Actor, Fault> {
     }
 }
 
+/// Work that goes on when whoever asked for it goes away.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Fault>> + Send + 'static,
+) -> Result<T, Fault> {
+    tokio::spawn(work).await.unwrap_or_else(|error| Err(Fault::Failed(format!("a containment or an erasure: {error}"))))
+}
+
 async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|error| Err(Fault::Failed(format!("looking into the ledgers: {error}"))))
@@ -309,8 +316,20 @@ impl Gate {
         let O::ContainSpill { target } = permit.operation() else { return Err(crate::perform::mismatch()) };
         let (label, moment) = (permit.view().session(), session.context().moment);
         let by = actor(session)?;
+        let (gate, permit, draft, target) = (self.clone(), permit.clone(), draft.clone(), target.clone());
+        let spill = to_its_end(async move { gate.contain(&permit, target, (by, moment), &draft).await }).await?;
+        Ok(Answer::Spill(Box::new(spill), label))
+    }
+
+    async fn contain(
+        &self,
+        permit: &Permit,
+        target: ObjectTarget,
+        (by, moment): (Actor, Moment),
+        draft: &Draft,
+    ) -> Result<Spill, Fault> {
         // What is being sent is sent before, and found below; what comes after finds the versions gone.
-        let sending = self.crossing.as_ref().map(|crossing| crossing.turn(label));
+        let sending = self.crossing.as_ref().map(|crossing| crossing.turn(permit.view().session()));
         let mut sending = match &sending {
             Some(turn) => Some(turn.lock().await),
             None => None,
@@ -335,7 +354,7 @@ impl Gate {
         if let Some(turn) = &mut sending {
             self.drop_bundles_of(permit, &spill, turn, draft).await?;
         }
-        Ok(Answer::Spill(Box::new(spill), label))
+        Ok(spill)
     }
 
     pub(crate) async fn erase_spill(&self, session: &Session, permit: &Permit, draft: &Draft) -> Result<Answer, Fault> {
@@ -351,16 +370,21 @@ impl Gate {
             Some(format!("{word} versions={} digest={}", spill.versions.len(), digest.unwrap_or_default()))
         };
         let by = actor(session)?;
-        let sending = self.crossing.as_ref().map(|crossing| crossing.turn(label));
-        let mut sending = match &sending {
-            Some(turn) => Some(turn.lock().await),
-            None => None,
+        let (gate, permit, draft) = (self.clone(), permit.clone(), draft.clone());
+        let erase = async move {
+            let sending = gate.crossing.as_ref().map(|crossing| crossing.turn(label));
+            let mut sending = match &sending {
+                Some(turn) => Some(turn.lock().await),
+                None => None,
+            };
+            let (step, erased) = gate.store.erase_spill(&permit, by, moment, draft.record(made), destroyed).await?;
+            // Bundles hold the data still, though only their destinations open them. What fails is done by the next call.
+            if let (ErasureStep::Approved(spill), Some(turn)) = (&step, &mut sending) {
+                gate.drop_bundles_of(&permit, spill, turn, &draft).await?;
+            }
+            Ok((step, erased))
         };
-        let (step, erased) = self.store.erase_spill(permit, by, moment, draft.record(made), destroyed).await?;
-        // Bundles hold the data still, though only their destinations open them. What fails is done by the next call.
-        if let (ErasureStep::Approved(spill), Some(turn)) = (&step, &mut sending) {
-            self.drop_bundles_of(permit, spill, turn, draft).await?;
-        }
+        let (step, erased) = to_its_end(erase).await?;
         Ok(Answer::Erasure(Box::new(step), erased.keys))
     }
 

@@ -277,6 +277,7 @@ mod tests {
             let service = match operation {
                 "ContainSpill" | "Scrub" | "AddOfficer" | "CreateKeyAt" | "EraseSpill" => "fastness",
                 "PutMapping" | "SendObjects" | "ReceiveObjects" | "StopLift" | "ApproveRelease" => "fastness",
+                "TakeBackBundle" => "fastness",
                 "RequestRelease" | "ReviewRelease" => "fastness",
                 "TagUser" | "GetUser" | "UpdateAccessKey" => "iam",
                 _ => "s3",
@@ -312,6 +313,7 @@ mod tests {
         check("ReceiveObjects", "read bundle/here/0b", Kind::Bundle, "0b", None);
         check("ReceiveObjects", "write bundle/k", Kind::Object, "bundle/k", None);
         check("StopLift", "write lift/0c", Kind::Lift, "0c", None);
+        check("TakeBackBundle", "write bundle/there/0b", Kind::Bundle, "0b", None);
         check("ApproveRelease", "write release/0d approve digest=ff reason=\"ok\"", Kind::Release, "0d", None);
         check("RequestRelease", "read release/k", Kind::Object, "release/k", None);
         check("ReviewRelease", "read release/k?versionId=v", Kind::Object, "release/k", Some("v"));

@@ -188,10 +188,12 @@ pub enum Stop {
     Gone,
     /// It was written, or written over, after the order: another order sends it.
     Later,
-    /// Its content is damaged, or was contained before it was carried.
+    /// Its content is damaged, or was contained while it was read.
     Unreadable,
     /// Its headers or metadata hold what no bundle takes.
     Metadata,
+    /// It was in a bundle that was taken back, and the lift had ended: it does not go again.
+    TakenBack,
 }
 
 impl Stop {
@@ -209,6 +211,7 @@ impl Stop {
             Self::Later => "later",
             Self::Unreadable => "unreadable",
             Self::Metadata => "metadata",
+            Self::TakenBack => "taken-back",
         }
     }
 }

@@ -58,7 +58,7 @@ pub use crossing::{
     CROSSING_KEPT_MS, ClosedGap, FINDINGS_LEN_MAX, LIFTS_KEPT_MAX, LIFTS_RUNNING_MAX, Leaving, Lift, LiftState,
     LiftStep, Liftable, Measure, NewLift, NewRelease, NumberSeen, Opening, PinnedVersion, RANGES_MAX,
     RELEASE_APPROVALS, RELEASES_KEPT_MAX, RELEASES_OPEN_MAX, ReceivedNumbers, Releasable, Release, ReleaseState,
-    ReleaseStep, ReleaseVote, Resendable, Sendable, SentBundle, TakenBack, WALK_BYTES_MAX, WALK_NAMES_MAX,
+    ReleaseStep, ReleaseVote, Resendable, Sendable, SentBundle, TakenBack, TookBack, WALK_BYTES_MAX, WALK_NAMES_MAX,
     WALK_OBJECTS_MAX, Walked, day_of,
 };
 pub use erase::Erased;

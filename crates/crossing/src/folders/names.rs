@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 /// Ends the name of a bundle's file.
 const SUFFIX: &str = ".bundle";
+/// Ends the name of one that waited, and that nobody is to carry.
+const HELD: &str = ".held";
 /// Digits of a number in a name.
 const DIGITS: usize = 10;
 
@@ -76,6 +78,14 @@ impl PlacedName {
 
     pub(super) fn kept(name: &str) -> Option<Self> {
         Self::staged(name.strip_suffix(SUFFIX)?)
+    }
+
+    pub(super) fn held(name: &str) -> Option<Self> {
+        Self::staged(name.strip_suffix(HELD)?)
+    }
+
+    pub(super) fn as_held(&self) -> String {
+        format!("{}{HELD}", self.as_staged())
     }
 
     pub(super) fn as_staged(&self) -> String {

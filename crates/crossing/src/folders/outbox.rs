@@ -165,57 +165,82 @@ impl Outbox {
         Ok(resent)
     }
 
-    /// Which of these bundles nobody carried yet: those that are staged, and those that are ready.
+    /// Takes bundles that hold what must not be sent any more away from carriers, wherever they lie; which of them were there.
+    /// Those that nobody had taken yet are [`held`](Self::held), the others are gone. A number that one of them has is not given again.
+    ///
+    /// # Errors
+    /// As the file system; some may be held or gone then.
+    pub fn hold_bundles(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<BTreeSet<BundleId>> {
+        self.take_away(to, ids, true)
+    }
+
+    /// The bundles of a label that are held, in the order in which they were written.
     ///
     /// # Errors
     /// As the file system.
-    pub fn waiting(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<BTreeSet<BundleId>> {
-        let (_lock, folder) = (self.shared.lock(), self.shared.pair_folder(to));
-        let (mut numbered, mut found) = (BTreeSet::new(), BTreeSet::new());
-        for name in kept::names(&folder.join("kept"))?.into_iter().filter(|name| ids.contains(&name.id)) {
-            let seen = folder.join("ready").join(bundle_file_name(name.place));
-            let is_ready = files::mark(&seen)?.is_some() || files::mark(&seen.with_extension("bundle.new"))?.is_some();
-            found.extend(is_ready.then(|| name.id.clone()));
-            numbered.insert(name.id);
-        }
-        for label in label_folders(&folder)? {
-            // One that has a number stays here for a while when it was carried.
-            let staged = staged_names(&label)?.into_iter().map(|name| name.id);
-            found.extend(staged.filter(|id| ids.contains(id) && !numbered.contains(id)));
-        }
-        Ok(found)
+    pub fn held(&self, to: &RegionName, banner: &str) -> io::Result<Vec<BundleId>> {
+        let held = placed_names(&self.shared.label_folder(to, banner), PlacedName::held)?;
+        Ok(held.into_iter().map(|name| name.id).collect())
     }
 
-    /// Removes bundles that hold what must not be sent or kept any more, wherever they lie; which of them were there. A
-    /// number that one of them has is not given again.
+    /// Removes bundles wherever they lie, also those that are held; which of them were there. A number that one of them has
+    /// is not given again.
     ///
     /// # Errors
     /// As the file system; some may be gone then.
     pub fn drop_bundles(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<BTreeSet<BundleId>> {
+        self.take_away(to, ids, false)
+    }
+
+    fn take_away(&self, to: &RegionName, ids: &BTreeSet<BundleId>, hold: bool) -> io::Result<BTreeSet<BundleId>> {
         let (_lock, folder) = (self.shared.lock(), self.shared.pair_folder(to));
         let disk = &self.shared.disk;
         let (kept, ready) = (folder.join("kept"), folder.join("ready"));
         let names = kept::names(&kept)?;
-        let (mut found, mut changed) = (Vec::new(), BTreeSet::new());
+        let (mut links, mut taken, mut gone) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         for name in names.iter().filter(|name| ids.contains(&name.id)) {
             let seen = ready.join(bundle_file_name(name.place));
-            let paths = [seen.with_extension("bundle.new"), seen, kept.join(name.as_kept())];
-            found.extend(paths.map(|path| (name.id.clone(), path)));
+            let of_carrier = [seen.with_extension("bundle.new"), seen];
+            let is_ready = of_carrier.iter().map(|path| files::mark(path)).collect::<io::Result<Vec<_>>>()?;
+            if is_ready.iter().all(Option::is_none) {
+                taken.insert(&name.id);
+            }
+            gone.insert(name.id.clone());
+            links.extend(of_carrier);
+            links.push(kept.join(name.as_kept()));
         }
-        if !found.is_empty() {
+        if !links.is_empty() {
             kept::write_next(disk, &folder, &names)?;
         }
+        // What is held is held before its links go: a crash between loses neither, and the next call goes on.
         for label in label_folders(&folder)? {
-            let staged = staged_names(&label)?.into_iter().filter(|name| ids.contains(&name.id));
-            found.extend(staged.map(|name| (name.id.clone(), label.join(name.as_staged()))));
+            let mut is_changed = false;
+            for name in staged_names(&label)?.iter().filter(|name| ids.contains(&name.id)) {
+                let path = label.join(name.as_staged());
+                if hold && !taken.contains(&name.id) {
+                    disk.rename(&path, &label.join(name.as_held()))?;
+                } else {
+                    disk.remove(&path)?;
+                }
+                gone.insert(name.id.clone());
+                is_changed = true;
+            }
+            if !hold {
+                for name in placed_names(&label, PlacedName::held)?.iter().filter(|name| ids.contains(&name.id)) {
+                    disk.remove(&label.join(name.as_held()))?;
+                    gone.insert(name.id.clone());
+                    is_changed = true;
+                }
+            }
+            if is_changed {
+                disk.sync_folder(&label)?;
+            }
         }
-        let mut gone = BTreeSet::new();
-        for (id, path) in found {
-            gone.extend(files::mark(&path)?.map(|_| id));
-            disk.remove(&path)?;
-            changed.extend(path.parent().map(Path::to_owned));
+        links.iter().try_for_each(|path| disk.remove(path))?;
+        if !links.is_empty() {
+            [&ready, &kept].into_iter().try_for_each(|folder| disk.sync_folder(folder))?;
         }
-        changed.iter().try_for_each(|folder| disk.sync_folder(folder)).map(|()| gone)
+        Ok(gone)
     }
 
     #[cfg(test)]
@@ -311,11 +336,15 @@ fn unfinished(name: &PlacedName) -> String {
 
 /// What a label's work wrote, in order; nothing when there is no such folder yet.
 pub(super) fn staged_names(folder: &Path) -> io::Result<Vec<PlacedName>> {
+    placed_names(folder, PlacedName::staged)
+}
+
+fn placed_names(folder: &Path, of: fn(&str) -> Option<PlacedName>) -> io::Result<Vec<PlacedName>> {
     let names = match files::names(folder, usize::MAX) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         names => names?,
     };
-    Ok(names.iter().filter_map(|name| PlacedName::staged(name.to_str()?)).collect())
+    Ok(names.iter().filter_map(|name| of(name.to_str()?)).collect())
 }
 
 /// The folders of labels that something was ever staged in, in order.

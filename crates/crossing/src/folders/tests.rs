@@ -203,12 +203,9 @@ fn numbers_go_on_when_all_that_was_kept_is_dropped() {
     let waiting = pair.stage(&outbox, LABELS[1], 7);
     // Ready, kept and staged; one that has no number; and one that is not there any more.
     let both = ids.iter().cloned().chain([waiting.clone()]).collect();
-    assert_eq!(outbox.waiting(&region("high"), &both).unwrap(), both);
-    assert_eq!(outbox.waiting(&region("high"), &ids).unwrap(), ids, "no others");
     assert_eq!(outbox.drop_bundles(&region("high"), &ids).unwrap(), ids);
     assert_eq!(outbox.drop_bundles(&region("high"), &both).unwrap(), [waiting.clone()].into());
     assert_eq!(outbox.drop_bundles(&region("high"), &both).unwrap(), [].into());
-    assert_eq!(outbox.waiting(&region("high"), &both).unwrap(), [].into());
     for of in ["ready", "kept"] {
         assert_eq!(names(&crossing_outbox(folder.path()).join("high").join(of)), Vec::<String>::new());
     }
@@ -223,19 +220,65 @@ fn numbers_go_on_when_all_that_was_kept_is_dropped() {
 }
 
 #[test]
-fn what_was_carried_waits_no_longer_and_what_is_not_seen_yet_does() {
+fn what_waits_is_held_where_no_carrier_sees_it_and_what_was_carried_is_not() {
     let (pair, folder) = (Pair::new(), tempfile::tempdir().unwrap());
-    let outbox = pair.outbox(folder.path());
-    let carried = pair.stage(&outbox, LABELS[0], 1);
-    spool_all(&mut outbox.spooler(&region("high")), &pair.low);
-    fs::remove_file(ready(folder.path()).join(bundle_file_name(number(1)))).unwrap();
-    let unseen = pair.stage(&outbox, LABELS[0], 2);
-    outbox.spooler(&region("high")).next(&pair.low).unwrap().unwrap();
-    let ids = [carried, unseen.clone()].into();
-    assert_eq!(outbox.waiting(&region("high"), &ids).unwrap(), [unseen.clone()].into(), "its name is staged still");
-    // Made ready again, the first one waits again.
-    outbox.resend(&region("high"), &[number(1)]).unwrap();
-    assert_eq!(outbox.waiting(&region("high"), &ids).unwrap(), ids);
+    let (outbox, high) = (pair.outbox(folder.path()), region("high"));
+    let [carried, again, shown, unseen, staged, other] = [1, 2, 3, 4, 5, 6].map(|n| {
+        let id = pair.stage(&outbox, LABELS[usize::from(n == 5)], n);
+        if n < 4 {
+            spool_all(&mut outbox.spooler(&high), &pair.low);
+        } else if n == 4 {
+            outbox.spooler(&high).next(&pair.low).unwrap().unwrap();
+        }
+        id
+    });
+    for number in [1, 2].map(number) {
+        fs::remove_file(ready(folder.path()).join(bundle_file_name(number))).unwrap();
+    }
+    outbox.resend(&high, &[number(2)]).unwrap();
+    let ids: BTreeSet<BundleId> = [&carried, &again, &shown, &unseen, &staged].map(Clone::clone).into();
+    assert_eq!(outbox.hold_bundles(&high, &ids).unwrap(), ids, "all of them were there");
+    // What was carried is kept no longer. What waits again, since it was missing, is held as what waits, as long as its name is
+    // staged.
+    assert_eq!(outbox.held(&high, LABELS[0]).unwrap(), [again.clone(), shown, unseen]);
+    assert_eq!(outbox.held(&high, LABELS[1]).unwrap(), [staged]);
+    for of in ["ready", "kept"] {
+        assert_eq!(names(&crossing_outbox(folder.path()).join("high").join(of)), Vec::<String>::new(), "{of}");
+    }
+    assert_eq!(LABELS.map(|label| outbox.staged(&high, label).unwrap()), [1, 0]);
+    // Nobody gives it a number or a name, now or at the next start; the others go on.
+    let next = pair.outbox(folder.path());
+    next.settle(&high, LABELS[0], |_| true).unwrap();
+    let spooled = spool_all(&mut next.spooler(&high), &pair.low);
+    assert_eq!(spooled.iter().map(|one| (&one.id, one.number.get())).collect::<Vec<_>>(), [(&other, 5)]);
+    assert_eq!(next.hold_bundles(&high, &ids).unwrap(), [].into(), "they are held");
+    assert_eq!(next.drop_bundles(&high, &ids).unwrap().len(), 4);
+    assert_eq!(LABELS.map(|label| next.held(&high, label).unwrap().len()), [0, 0]);
+    assert_eq!(next.drop_bundles(&high, &[other.clone()].into()).unwrap(), [other].into());
+}
+
+#[test]
+fn holding_ends_where_it_went_on_after_a_crash_at_each_step() {
+    for steps in 0.. {
+        let (pair, folder) = (Pair::new(), tempfile::tempdir().unwrap());
+        let (outbox, high) = (pair.outbox(folder.path()), region("high"));
+        let shown = pair.stage(&outbox, LABELS[0], 1);
+        spool_all(&mut outbox.spooler(&high), &pair.low);
+        let staged = pair.stage(&outbox, LABELS[1], 2);
+        let ids = [shown.clone(), staged.clone()].into();
+        outbox.disk().power.cut_after(steps);
+        let is_done = outbox.hold_bundles(&high, &ids).is_ok();
+        let next = pair.outbox(folder.path());
+        next.spooler(&high).tidy(SystemTime::now()).unwrap();
+        next.hold_bundles(&high, &ids).unwrap();
+        assert_eq!(names(&ready(folder.path())), Vec::<String>::new(), "after {steps} steps");
+        assert_eq!(next.held(&high, LABELS[0]).unwrap(), [shown], "after {steps} steps");
+        assert_eq!(next.held(&high, LABELS[1]).unwrap(), [staged], "after {steps} steps");
+        if is_done {
+            assert!(steps > 4);
+            return;
+        }
+    }
 }
 
 #[test]

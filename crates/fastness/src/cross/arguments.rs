@@ -37,7 +37,7 @@ pub enum CrossCommand {
         #[command(flatten)]
         identity: Identity,
     },
-    /// Show how far a lift is
+    /// Show how far a lift is. One that is `sent` sends again if something in a bundle is contained before anybody carried it
     Show {
         /// The lift
         lift: String,

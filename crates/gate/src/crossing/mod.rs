@@ -22,6 +22,7 @@ mod seams;
 mod send;
 mod send_release;
 mod take;
+mod taken_back;
 
 pub use gaps::FoundGaps;
 pub use line::{Line, Place};
@@ -138,6 +139,13 @@ impl Crossing {
             return Some(Arc::new(self.parts.own.peer()));
         }
         self.parts.regions.keys(region)
+    }
+
+    /// Where something may be sent: the regions beside this one, and itself.
+    fn destinations(&self) -> Vec<RegionName> {
+        let mut all = self.parts.regions.names();
+        all.push(self.parts.own.region().clone());
+        all
     }
 
     /// What was refused and not said yet.

@@ -1,19 +1,16 @@
 //! What the ledgers say of data that crossed: in which bundles it went, from which it came, and what became of a bundle's
 //! objects here (docs/formats/ledger.md, "Crossings"). Rows of lifts and arrivals may have gone, entries have not.
 
-use super::LabelTurn;
-use crate::record::Draft;
 use crate::spill::{Certainty, Name, copy_name, parse};
 use crate::{Answer, CrossingAnswer, Gate, Session};
-use fastness_decide::{Chore, Permit};
+use fastness_decide::Permit;
 use fastness_identity::Duty;
 use fastness_label::Label;
 use fastness_ledger::{Entry, Outcome};
-use fastness_operation::{BundleId, Code, CrossingAct, LiftId, ObjectKey, RegionName, VersionId};
-use fastness_store::{Again, Arrival, CopyName, Fault, Lift, Spill, SpilledVersion, TakenBack, Whereabouts};
+use fastness_operation::{BundleId, Code, CrossingAct, RegionName, VersionId};
+use fastness_store::{Arrival, CopyName, Fault, Spill, SpilledVersion, Whereabouts};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 /// A bundle in which spilled data, or a copy of it, went to another region or to another label.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -103,23 +100,27 @@ pub struct ArrivedContents {
 }
 
 /// The crossing of an entry of SendObjects.
-struct Sent<'a> {
+pub(super) struct Sent<'a> {
     to: &'a str,
-    bundle: &'a str,
-    kind: &'static str,
-    crossing: &'a str,
+    pub(super) bundle: &'a str,
+    pub(super) kind: &'static str,
+    pub(super) crossing: &'a str,
 }
 
 /// What an entry says was sent; nothing of another operation's, and of one that was refused.
-fn sent(entry: &Entry) -> Option<Sent<'_>> {
+pub(super) fn sent(entry: &Entry) -> Option<Sent<'_>> {
     let Outcome::Done(Some(made)) = &entry.outcome else { return None };
     if entry.operation != "SendObjects" {
         return None;
     }
     let line = entry.resources.iter().find_map(|line| line.strip_prefix("write bundle/"))?;
     let (to, bundle) = line.split_once('/')?;
-    let lift = made.split(' ').skip_while(|word| *word != "lift").nth(1);
-    let (kind, crossing) = lift.map_or(("release", bundle), |lift| ("lift", lift));
+    // By their places: a region may be called by any of these words.
+    let mut words = made.split(' ').skip(2);
+    let (kind, crossing) = match (words.next(), words.nth(1), words.next()) {
+        (Some("bundle"), Some("lift"), Some(lift)) => ("lift", lift),
+        _ => ("release", bundle),
+    };
     Some(Sent { to, bundle, kind, crossing })
 }
 
@@ -317,107 +318,7 @@ impl Gate {
         }
         Ok(all)
     }
-
-    /// Removes the bundles in which versions of a spill went, as far as they wait here or are kept to be sent again, with an
-    /// entry that names those that were there. Those are looked for that entries at the permit's own label name; whoever
-    /// calls this has the label's turn, so that none is being written.
-    pub(crate) async fn drop_bundles_of(
-        &self,
-        permit: &Permit,
-        spill: &Spill,
-        turn: &mut LabelTurn,
-        draft: &Draft,
-    ) -> Result<(), Fault> {
-        let (Some(crossing), label) = (self.crossing.clone(), permit.view().session()) else { return Ok(()) };
-        let chore = Chore::of(label, &self.store.labels()).ok_or_else(crate::perform::mismatch)?;
-        // What a crash or a failure left whole has its name first: it is one of those that wait.
-        self.settle_staged(&crossing, &chore, turn)?;
-        let (gate, of, spilled, parts) = (self.clone(), permit.clone(), spill.clone(), Arc::clone(&crossing));
-        let found = super::apart(move || {
-            let mut found = Vec::new();
-            for (to, bundles) in gate.bundles_of(&of, &spilled)? {
-                let ids: BTreeSet<BundleId> = bundles.keys().cloned().collect();
-                let waiting = parts.parts.staging.waiting(&to, &ids).map_err(super::send::disk)?;
-                let back = bundles.into_iter().filter(|(id, _)| waiting.contains(id)).filter_map(|(_, back)| back);
-                found.push((to, ids, back.collect::<Vec<_>>()));
-            }
-            Ok(found)
-        });
-        for (to, ids, back) in found.await? {
-            for one in back {
-                self.take_back(&chore, one, turn, draft).await?;
-            }
-            let (parts, outbox) = (Arc::clone(&crossing), to.clone());
-            let drop = move || parts.parts.staging.drop_bundles(&outbox, &ids).map_err(super::send::disk);
-            let gone = super::apart(drop).await?;
-            if gone.is_empty() {
-                continue;
-            }
-            let ids: Vec<&str> = gone.iter().map(BundleId::as_str).collect();
-            let made = format!("removed from the outbox of {to}: {}", ids.join(" "));
-            self.store.record(draft.label(), draft.done(Some(made))).await?;
-        }
-        Ok(())
-    }
-
-    /// Notes that what else was in a bundle of a lift goes again, before the bundle goes.
-    async fn take_back(
-        &self,
-        chore: &Chore,
-        back: TakenBack,
-        turn: &mut LabelTurn,
-        draft: &Draft,
-    ) -> Result<(), Fault> {
-        let made =
-            format!("again lift {} bundle {} objects={}", back.lift, back.again.bundle, back.again.objects.len());
-        turn.rests.remove(&back.lift);
-        let entry = draft.done(Some(made));
-        let record = Box::new(move |taken: &Result<Lift, Fault>| if taken.is_ok() { entry } else { Vec::new() });
-        match self.store.take_back(chore, back, record).await {
-            // Its row has gone: nobody asks for it any more.
-            Ok(_) | Err(Fault::Refused { .. } | Fault::Withheld(_)) => Ok(()),
-            Err(fault) => Err(fault),
-        }
-    }
-
-    /// The bundles in which versions of a spill went, by the ledger of its label; of a lift's with what else was in them.
-    fn bundles_of(&self, permit: &Permit, spill: &Spill) -> Result<Holding, Fault> {
-        let account = spill.account.to_string();
-        let is_of = |name: &Name, id: Option<&str>| {
-            let one = |version: &SpilledVersion| {
-                (&version.bucket, &version.key) == (&name.0, &name.1) && id == Some(version.version.as_str())
-            };
-            spill.versions.iter().any(one)
-        };
-        let mut found = Holding::new();
-        self.walk(permit, permit.view().session(), |entry| {
-            if entry.account != account {
-                return;
-            }
-            let Some(one) = sent(&entry) else { return };
-            let (Ok(to), Ok(bundle)) = (RegionName::new(one.to), BundleId::new(one.bundle)) else { return };
-            let named: Vec<(Name, Option<String>)> =
-                entry.resources.iter().filter_map(|line| parse(line, "read")).collect();
-            let (held, rest): (Vec<_>, Vec<_>) =
-                named.into_iter().partition(|(name, version)| is_of(name, version.as_deref()));
-            if held.is_empty() {
-                return;
-            }
-            let object = |((_, key), version): (Name, Option<String>)| {
-                Some((ObjectKey::new(key).ok()?, VersionId::new(version?)))
-            };
-            let again = Again { bundle: bundle.clone(), objects: rest.into_iter().filter_map(object).collect() };
-            let lift = (one.kind == "lift").then(|| LiftId::new(one.crossing).ok()).flatten();
-            let (account, contained) = (spill.account, held.len() as u64);
-            let back = lift.map(|lift| TakenBack { account, lift, again, contained });
-            found.entry(to).or_default().insert(bundle, back);
-        })?;
-        Ok(found)
-    }
 }
-
-/// Bundles that hold what was contained, by where they go; and what is taken back with each, if it is a lift's.
-type Holding = BTreeMap<RegionName, BTreeMap<BundleId, Option<TakenBack>>>;
 
 #[cfg(test)]
 mod tests {
@@ -460,6 +361,19 @@ mod tests {
             (crossings(&release, "", all)[0].kind, crossings(&release, "", all)[0].crossing.as_str()),
             ("release", "0a")
         );
+        // A region that is called as a word of the entry.
+        let to_lift =
+            entry("SendObjects", &["read b/k?versionId=07", "write bundle/lift/0a"], done("to lift bundle 0a lift 0b"));
+        assert_eq!(
+            (crossings(&to_lift, "", all)[0].kind, crossings(&to_lift, "", all)[0].crossing.as_str()),
+            ("lift", "0b")
+        );
+        let to_lift = entry(
+            "SendObjects",
+            &["read b/k?versionId=07", "write bundle/lift/0a"],
+            done("to lift release 0a digest=00"),
+        );
+        assert_eq!(crossings(&to_lift, "", all)[0].kind, "release");
         let refused = Outcome::Refused("policy".to_owned(), "AccessDenied".to_owned());
         for not_sent in [entry("SendObjects", &lines, refused), entry("GetObject", &lines, done("x"))] {
             assert_eq!(crossings(&not_sent, "", all), []);

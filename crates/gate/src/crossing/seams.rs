@@ -48,13 +48,20 @@ pub trait Staging: Send + Sync + Debug + 'static {
     /// Those of the disk.
     fn settle(&self, to: &RegionName, banner: &str, is_sent: &dyn Fn(&BundleId) -> bool) -> io::Result<()>;
 
-    /// Which of these bundles for a region nobody carried yet.
+    /// Takes bundles for a region away from carriers, wherever they wait or are kept to be sent again; which of them were
+    /// there. Those that no carrier had taken are held, the others are gone.
+    ///
+    /// # Errors
+    /// Those of the disk; some may be held or gone then.
+    fn hold_bundles(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<BTreeSet<BundleId>>;
+
+    /// The bundles of a label that are held.
     ///
     /// # Errors
     /// Those of the disk.
-    fn waiting(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<BTreeSet<BundleId>>;
+    fn held(&self, to: &RegionName, banner: &str) -> io::Result<Vec<BundleId>>;
 
-    /// Removes bundles for a region, wherever they wait or are kept to be sent again; which of them were there.
+    /// Removes bundles for a region, also those that are held; which of them were there.
     ///
     /// # Errors
     /// Those of the disk; some may be gone then.

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The commit makes the bundle sent: it moves the lift's cursor and names the bundle. A file that no commit names is
-//! removed; one that a commit names is released, by the next turn if a crash came between. So each object goes once.
+//! removed; one that a commit names is released, by the next turn if a crash came between. So each object goes once; but
+//! what was in a bundle that was taken back before anybody carried it, goes again (docs/decisions/0029-what-is-taken-back.md).
 
 use super::order::Unfollowed;
 use super::seams::{StagedFile, WholeFile};
@@ -75,9 +76,9 @@ impl Batch {
 
     /// What goes again later: what the step did not look at.
     fn rest(&self) -> Option<Again> {
-        let Again { bundle, objects } = self.again.clone()?;
-        let objects = objects.into_iter().filter(|(key, _)| !self.seen.contains_key(key.as_str())).collect();
-        Some(Again { bundle, objects })
+        let mut again = self.again.clone()?;
+        again.objects.retain(|(key, _)| !self.seen.contains_key(key.as_str()));
+        Some(again)
     }
 
     fn left_out(&self) -> BTreeMap<Stop, u64> {
@@ -122,7 +123,7 @@ impl Gate {
         let Some(chore) = Chore::of(label, &self.store.labels()) else { return Ok(0) };
         let turn = crossing.turn(label);
         let mut turn = turn.lock().await;
-        self.settle_staged(&crossing, &chore, &mut turn)?;
+        self.settle_staged(&crossing, &chore, &mut turn).await?;
         let (mut bundles, mut failed) = (0, None);
         let due = self.store.due_lifts(&chore)?;
         turn.rests.retain(|id, _| due.iter().any(|lift| lift.id == *id));
@@ -133,7 +134,7 @@ impl Gate {
             if !turn.wakes(&mut lift, self.store.next_sequence(&chore)?, now_ms) {
                 continue;
             }
-            self.settle_staged(&crossing, &chore, &mut turn)?;
+            self.settle_staged(&crossing, &chore, &mut turn).await?;
             let draft = Draft::on_a_lifts_order(self, label, &lift, &context);
             // Not before the file has its name is the next one written.
             turn.settled = false;
@@ -163,19 +164,23 @@ impl Gate {
         failed.map_or(Ok(bundles), Err)
     }
 
-    /// Gives names to the files that a crash or a failure left whole, and removes the others. Whoever sends from a label
-    /// does this first, in the label's turn.
-    pub(crate) fn settle_staged(&self, crossing: &Crossing, chore: &Chore, turn: &mut LabelTurn) -> Result<(), Fault> {
+    /// Gives names to the files that a crash or a failure left whole, removes the others, and takes back what is held. Whoever
+    /// sends from a label does this first, in the label's turn.
+    pub(crate) async fn settle_staged(
+        &self,
+        crossing: &Arc<Crossing>,
+        chore: &Chore,
+        turn: &mut LabelTurn,
+    ) -> Result<(), Fault> {
         if turn.settled {
             return Ok(());
         }
         let (banner, committed) = (self.banner(chore.view().session()), self.store.committed_bundles(chore)?);
-        let mut names = crossing.parts.regions.names();
-        names.push(crossing.parts.own.region().clone());
-        for to in names {
+        for to in crossing.destinations() {
             let is_sent = |id: &BundleId| committed.contains(id);
             crossing.parts.staging.settle(&to, &banner, &is_sent).map_err(disk)?;
         }
+        self.take_held_back(crossing, chore, turn).await?;
         turn.settled = true;
         Ok(())
     }
@@ -271,9 +276,11 @@ impl Gate {
         let Errands { lift, mapping, label, context, .. } = errands;
         let used = self.store.used(walk, &mapping.name, day_of(context.moment.now_ms))?;
         let (found, mut batch) = match self.resendable(walk).await? {
-            Some(Resendable { again, found }) => {
-                let gone = again.objects.iter().map(|(key, _)| (key.to_string(), Err(Stop::Gone))).collect();
-                (found, Batch { seen: gone, to: lift.cursor.clone(), over: false, again: Some(again) })
+            Some(Resendable { again, found, later }) => {
+                let gone = again.objects.iter().map(|(key, _)| (key.to_string(), Err(Stop::Gone)));
+                let mut seen: BTreeMap<_, _> = gone.collect();
+                seen.extend(later.into_iter().map(|key| (key.to_string(), Err(Stop::Later))));
+                (found, Batch { seen, to: lift.cursor.clone(), over: false, again: Some(again) })
             }
             None => {
                 let mut walked = self.walk_on(walk, lift.clone()).await?;

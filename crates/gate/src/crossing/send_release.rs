@@ -84,10 +84,10 @@ impl Gate {
         let Some(chore) = Chore::of(label, &self.store.labels()) else { return Ok(0) };
         let turn = crossing.turn(label);
         let mut turn = turn.lock().await;
-        self.settle_staged(&crossing, &chore, &mut turn)?;
+        self.settle_staged(&crossing, &chore, &mut turn).await?;
         let (mut bundles, mut failed) = (0, None);
         for release in self.store.due_releases(&chore)? {
-            self.settle_staged(&crossing, &chore, &mut turn)?;
+            self.settle_staged(&crossing, &chore, &mut turn).await?;
             let (account, id) = (release.account, release.id.clone());
             let context = self.context_of_order(label, &format!("release {id}"));
             let draft = Draft::on_a_releases_order(self, label, &release, &context);

@@ -48,8 +48,12 @@ impl Staging for Waiting {
         self.0.settle(to, banner, is_sent)
     }
 
-    fn waiting(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<BTreeSet<BundleId>> {
-        self.0.waiting(to, ids)
+    fn hold_bundles(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<BTreeSet<BundleId>> {
+        self.0.hold_bundles(to, ids)
+    }
+
+    fn held(&self, to: &RegionName, banner: &str) -> io::Result<Vec<BundleId>> {
+        self.0.held(to, banner)
     }
 
     fn drop_bundles(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<BTreeSet<BundleId>> {

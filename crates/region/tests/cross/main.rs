@@ -26,6 +26,8 @@ mod release;
 #[cfg(test)]
 mod spill;
 #[cfg(test)]
+mod staged;
+#[cfg(test)]
 #[expect(dead_code, reason = "other tests use more of it")]
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,24 +1,25 @@
-//! Two regions, their people's requests, and what stands between them: staging on the region's own disk, so that a cut of
-//! the power takes both, and a guard that reads plain text.
+//! Two regions, their people's requests, and what stands between them: staging, and a guard that reads plain text.
 
 use crate::clocks::Clocks;
+use crate::staged::{folder, waits};
 use crate::support::{Answer, Ask, House, Key, Template};
-use fastness_crossing::{BundleReader, OwnKeys, Peer, Receiver, Resent, sign};
+use fastness_crossing::{BundleReader, OwnKeys, Peer, Receiver, sign};
 use fastness_gate::{
-    CrossingParts, Guard, GuardFault, GuardRules, Inspector, Judgement, Opening, Regions, StagedFile, Staging, Suspect,
-    Taken, WholeFile,
+    CrossingParts, Guard, GuardFault, GuardRules, Inspector, Judgement, Opening, Regions, Staging, Suspect, Taken,
 };
 use fastness_identity::directory::Beside;
 use fastness_label::Label;
-use fastness_operation::{BundleId, RegionName};
-use fastness_store::disk::{Disk, DiskFile, MemoryDisk, OpenMode};
+use fastness_operation::RegionName;
+use fastness_store::disk::{MemoryDisk, OpenMode};
 use http::Method;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Cursor, Seek, SeekFrom, Write};
+use std::collections::BTreeMap;
+use std::io::Cursor;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex};
+
+pub use crate::staged::{Pause, Staged};
 
 pub const LOW: &str = "us-gov-west-1";
 pub const HIGH: &str = "us-iso-east-1";
@@ -42,195 +43,6 @@ impl Regions for Beside1 {
 
     fn names(&self) -> Vec<RegionName> {
         vec![self.0.clone()]
-    }
-}
-
-/// Staged bundles on a disk of tests.
-#[derive(Debug)]
-pub struct Staged {
-    disk: Arc<dyn Disk>,
-    /// Plays a carrier that does not come.
-    pub full: AtomicBool,
-    /// What was to be sent again.
-    pub asked: Mutex<Vec<(RegionName, Vec<NonZeroU64>)>>,
-    /// Holds up whoever makes the next bundle durable.
-    pub pause: Arc<Mutex<Option<Pause>>>,
-}
-
-/// A place at which the region waits for the test.
-#[derive(Debug)]
-pub struct Pause {
-    reached: mpsc::Sender<()>,
-    go_on: mpsc::Receiver<()>,
-}
-
-impl Pause {
-    /// With what the test waits until it is reached, and lets it go on.
-    pub fn new() -> (Self, mpsc::Receiver<()>, mpsc::Sender<()>) {
-        let ((reached, is_reached), (may, go_on)) = (mpsc::channel(), mpsc::channel());
-        (Self { reached, go_on }, is_reached, may)
-    }
-
-    fn hold(self) {
-        self.reached.send(()).unwrap();
-        self.go_on.recv().unwrap();
-    }
-}
-
-fn folder(to: &RegionName, banner: &str) -> String {
-    format!("{to}/{}", hex(banner))
-}
-
-fn hex(text: &str) -> String {
-    text.bytes().map(|byte| format!("{byte:02x}")).collect()
-}
-
-impl Staged {
-    fn new(disk: &MemoryDisk) -> Arc<Self> {
-        disk.create_folder("outbox").unwrap();
-        disk.sync_folder("").unwrap();
-        let (full, pause, asked) = (AtomicBool::new(false), Arc::default(), Mutex::default());
-        Arc::new(Self { disk: disk.folder("outbox"), full, asked, pause })
-    }
-
-    fn names(&self, folder: &str) -> io::Result<Vec<String>> {
-        if self.disk.exists(folder) { self.disk.list(folder) } else { Ok(Vec::new()) }
-    }
-}
-
-impl Staging for Staged {
-    fn staged(&self, to: &RegionName, banner: &str) -> io::Result<usize> {
-        if self.full.load(Ordering::Relaxed) {
-            return Ok(usize::MAX);
-        }
-        Ok(self.names(&folder(to, banner))?.iter().filter(|name| !name.ends_with(".new")).count())
-    }
-
-    fn stage(&self, to: &RegionName, banner: &str, id: &BundleId) -> io::Result<Box<dyn StagedFile>> {
-        let folder = folder(to, banner);
-        if !self.disk.exists(&folder) {
-            self.disk.create_folder(&folder)?;
-            self.disk.sync_folder(to.as_str())?;
-            self.disk.sync_folder("")?;
-        }
-        let name = format!("{folder}/{id}");
-        let file = self.disk.open(&format!("{name}.new"), OpenMode::CreateNew)?;
-        let (disk, pause) = (Arc::clone(&self.disk), Arc::clone(&self.pause));
-        Ok(Box::new(Sequential { pause, disk, folder, name, file, at: 0, finished: false }))
-    }
-
-    fn settle(&self, to: &RegionName, banner: &str, is_sent: &dyn Fn(&BundleId) -> bool) -> io::Result<()> {
-        let folder = folder(to, banner);
-        for name in self.names(&folder)? {
-            let Some(id) = name.strip_suffix(".new") else { continue };
-            let path = format!("{folder}/{name}");
-            match BundleId::new(id).ok().filter(is_sent) {
-                Some(id) => self.disk.rename(&path, &format!("{folder}/{id}"))?,
-                None => self.disk.remove(&path)?,
-            }
-            self.disk.sync_folder(&folder)?;
-        }
-        Ok(())
-    }
-
-    fn resend(&self, to: &RegionName, numbers: &[NonZeroU64]) -> io::Result<Resent> {
-        // Bundles get their numbers from the spooler: here none is kept by its number.
-        self.asked.lock().unwrap().push((to.clone(), numbers.to_vec()));
-        Ok(Resent { again: Vec::new(), gone: numbers.to_vec() })
-    }
-
-    fn waiting(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<BTreeSet<BundleId>> {
-        let mut found = BTreeSet::new();
-        for label in self.names(to.as_str())? {
-            let names = self.names(&format!("{to}/{label}"))?;
-            found.extend(names.into_iter().filter_map(|name| BundleId::new(name).ok()).filter(|id| ids.contains(id)));
-        }
-        Ok(found)
-    }
-
-    fn drop_bundles(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<BTreeSet<BundleId>> {
-        let mut gone = BTreeSet::new();
-        for label in self.names(to.as_str())? {
-            let folder = format!("{to}/{label}");
-            for name in self.names(&folder)?.iter().filter(|name| ids.iter().any(|id| id.as_str() == name.as_str())) {
-                self.disk.remove(&format!("{folder}/{name}"))?;
-                gone.extend(BundleId::new(name.as_str()).ok());
-            }
-            self.disk.sync_folder(&folder)?;
-        }
-        Ok(gone)
-    }
-}
-
-/// A file that is written from its start.
-struct Sequential {
-    pause: Arc<Mutex<Option<Pause>>>,
-    disk: Arc<dyn Disk>,
-    folder: String,
-    name: String,
-    file: Arc<dyn DiskFile>,
-    at: u64,
-    finished: bool,
-}
-
-impl Write for Sequential {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write_all_at(self.at, bytes)?;
-        self.at += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Seek for Sequential {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.at = match to {
-            SeekFrom::Start(at) => at,
-            SeekFrom::End(by) => self.file.len()?.checked_add_signed(by).unwrap(),
-            SeekFrom::Current(by) => self.at.checked_add_signed(by).unwrap(),
-        };
-        Ok(self.at)
-    }
-}
-
-impl StagedFile for Sequential {
-    fn finish(mut self: Box<Self>) -> io::Result<Box<dyn WholeFile>> {
-        let pause = self.pause.lock().unwrap().take();
-        if let Some(pause) = pause {
-            pause.hold();
-        }
-        self.file.sync_data()?;
-        self.disk.sync_folder(&self.folder)?;
-        self.finished = true;
-        Ok(Box::new(Whole { disk: Arc::clone(&self.disk), folder: self.folder.clone(), name: self.name.clone() }))
-    }
-}
-
-impl Drop for Sequential {
-    fn drop(&mut self) {
-        if !self.finished {
-            let _gone = self.disk.remove(&format!("{}.new", self.name));
-        }
-    }
-}
-
-struct Whole {
-    disk: Arc<dyn Disk>,
-    folder: String,
-    name: String,
-}
-
-impl WholeFile for Whole {
-    fn release(self: Box<Self>) -> io::Result<()> {
-        self.disk.rename(&format!("{}.new", self.name), &self.name)?;
-        self.disk.sync_folder(&self.folder)
-    }
-
-    fn discard(self: Box<Self>) -> io::Result<()> {
-        self.disk.remove(&format!("{}.new", self.name))
     }
 }
 
@@ -429,7 +241,7 @@ impl Side {
             file.read_exact_at(0, &mut bytes).unwrap();
             (name, bytes)
         };
-        names.into_iter().filter(|name| !name.ends_with(".new")).map(read).collect()
+        names.into_iter().filter(|name| waits(name)).map(read).collect()
     }
 
     /// The same, taken away by the carrier.

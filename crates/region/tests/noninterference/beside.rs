@@ -248,6 +248,8 @@ struct Waiting {
     id: BundleId,
     bytes: Vec<u8>,
     is_released: bool,
+    /// Nobody carries it any more.
+    is_held: bool,
 }
 
 /// The region that bundles of a shelf go to, and their label.
@@ -269,7 +271,10 @@ impl Shelves {
     fn released(&self, to: &RegionName, banner: &str) -> Vec<(RegionName, BundleId, Vec<u8>)> {
         let all = self.all.lock().unwrap();
         let shelf = all.get(&self.shelf(to, banner)).into_iter().flatten();
-        shelf.filter(|one| one.is_released).map(|one| (to.clone(), one.id.clone(), one.bytes.clone())).collect()
+        shelf
+            .filter(|one| one.is_released && !one.is_held)
+            .map(|one| (to.clone(), one.id.clone(), one.bytes.clone()))
+            .collect()
     }
 
     fn count(&self) -> usize {
@@ -299,10 +304,20 @@ impl Staging for Shelves {
         Ok(Resent { again: Vec::new(), gone: numbers.to_vec() })
     }
 
-    fn waiting(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<BTreeSet<BundleId>> {
+    fn hold_bundles(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<BTreeSet<BundleId>> {
+        let (mut all, mut held) = (self.all.lock().unwrap(), BTreeSet::new());
+        let shelves = all.iter_mut().filter(|((region, _), _)| region == to).flat_map(|(_, shelf)| shelf);
+        for one in shelves.filter(|one| ids.contains(&one.id)) {
+            one.is_held = true;
+            held.insert(one.id.clone());
+        }
+        Ok(held)
+    }
+
+    fn held(&self, to: &RegionName, banner: &str) -> io::Result<Vec<BundleId>> {
         let all = self.all.lock().unwrap();
-        let shelves = all.iter().filter(|((region, _), _)| region == to).flat_map(|(_, shelf)| shelf);
-        Ok(shelves.map(|one| one.id.clone()).filter(|id| ids.contains(id)).collect())
+        let shelf = all.get(&self.shelf(to, banner)).into_iter().flatten();
+        Ok(shelf.filter(|one| one.is_held).map(|one| one.id.clone()).collect())
     }
 
     fn drop_bundles(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<BTreeSet<BundleId>> {
@@ -345,7 +360,7 @@ impl Seek for Written {
 impl StagedFile for Written {
     fn finish(self: Box<Self>) -> io::Result<Box<dyn WholeFile>> {
         let Self { file, of } = *self;
-        let waiting = Waiting { id: of.id.clone(), bytes: file.into_inner(), is_released: false };
+        let waiting = Waiting { id: of.id.clone(), bytes: file.into_inner(), is_released: false, is_held: false };
         of.all.lock().unwrap().entry(of.shelf.clone()).or_default().push(waiting);
         Ok(Box::new(of))
     }

@@ -1,14 +1,14 @@
-//! What goes again: the rest of a bundle that was taken back before anybody carried it, because something in it was contained.
+//! What goes again: what was in a bundle that was taken back before anybody carried it, because something in it was
+//! contained (docs/decisions/0029-what-is-taken-back.md).
 
-use super::lifts::{Lift, LiftState, act_of, find, write};
+use super::lifts::{Lift, LiftState, act_of, find, stands_elsewhere, write};
 use super::rows::{self, Until};
 use super::walk::Liftable;
 use crate::catalog::Turn;
 use crate::fault::no_such_bucket;
-use crate::records::{VersionRecord, decode};
-use crate::{Fault, Record, Store, keys};
+use crate::{Fault, Record, Store, keys, view};
 use fastness_decide::{Chore, Permit};
-use fastness_operation::{AccountNumber, BundleId, CrossingAct, LiftId, ObjectKey, Stop, VersionId};
+use fastness_operation::{AccountNumber, BundleId, Code, CrossingAct, LiftId, ObjectKey, Stop, VersionId};
 use serde::{Deserialize, Serialize};
 
 /// Versions of a lift that go again.
@@ -16,21 +16,37 @@ use serde::{Deserialize, Serialize};
 pub struct Again {
     /// The bundle that was taken back.
     pub bundle: BundleId,
-    /// What else was in it, in the order of keys.
+    /// What was in it, in the order of keys, as far as nobody looked at it again. None of a lift that has ended: then the row
+    /// only says that the bundle was counted, until its file is gone.
     pub objects: Vec<(ObjectKey, VersionId)>,
+    /// Whether the lift had looked at everything else.
+    pub over: bool,
 }
 
-/// A bundle that is taken back.
+/// A bundle of a lift that is taken back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TakenBack {
     /// Whose lift.
     pub account: AccountNumber,
     /// The lift.
     pub lift: LiftId,
-    /// What goes again.
-    pub again: Again,
-    /// Objects that do not.
-    pub contained: u64,
+    /// The bundle.
+    pub bundle: BundleId,
+    /// What was in it.
+    pub objects: Vec<(ObjectKey, VersionId)>,
+}
+
+/// What taking a bundle back came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TookBack {
+    /// What was in it goes again, as far as it may.
+    Again,
+    /// Its lift was stopped or refused: nothing goes again.
+    Ended,
+    /// Its lift is known no longer: nothing goes again.
+    Forgotten,
+    /// It was taken back before.
+    Before,
 }
 
 /// What a lift has to send again next.
@@ -38,40 +54,64 @@ pub struct TakenBack {
 pub struct Resendable {
     /// As it was noted.
     pub again: Again,
-    /// What of it is there still.
+    /// What of it is the newest of its key still.
     pub found: Vec<Liftable>,
+    /// The keys of what was written over since.
+    pub later: Vec<ObjectKey>,
 }
 
 impl Store {
-    /// Notes that a bundle of a lift is taken back: nothing of it went. Its other objects go again, unless the lift was
-    /// stopped or refused meanwhile. Called before the bundle is removed, so that nothing of it is lost between.
+    /// Notes that a bundle is taken back: nothing of it went. What was in it is looked at again, unless its lift was stopped
+    /// or refused. Called before the bundle's file goes: twice does no harm before [`Store::forget_taken_back`].
     ///
     /// # Errors
-    /// `NoSuchEntity` when the lift is known no longer, or a failure.
-    pub async fn take_back(&self, chore: &Chore, back: TakenBack, record: Record<Lift>) -> Result<Lift, Fault> {
+    /// A failure.
+    pub async fn take_back(&self, chore: &Chore, back: TakenBack, record: Record<TookBack>) -> Result<TookBack, Fault> {
         let work = move |turn: &mut Turn<'_>| {
-            let TakenBack { account, lift, again, contained } = back;
-            let mut lift = find(turn, account, &lift)?;
-            let row = rows::again(&lift.id, &again.bundle);
+            let TakenBack { account, lift, bundle, objects } = back;
+            let mut lift = match find(turn, account, &lift) {
+                Err(Fault::Refused { code: Code::NoSuchEntity, .. }) => return Ok(TookBack::Forgotten),
+                found => found?,
+            };
+            let (row, count) = (rows::again(&lift.id, &bundle), objects.len() as u64);
             if rows::read_in::<Again>(turn, &row)?.is_some() {
-                return Ok(lift);
+                return Ok(TookBack::Before);
             }
-            let rest = again.objects.len() as u64;
-            lift.sent = lift.sent.saturating_sub(rest + contained);
-            // They are looked at anew.
-            lift.found = lift.found.saturating_sub(rest);
-            *lift.left_out.entry(Stop::Unreadable).or_default() += contained;
-            if rest > 0 && (lift.state.is_due() || lift.state == LiftState::Sent) {
+            lift.sent = lift.sent.saturating_sub(count);
+            let goes = lift.state.is_due() || lift.state == LiftState::Sent;
+            let mut again = Again { bundle, objects: Vec::new(), over: false };
+            if goes {
+                again.objects = objects;
+                again.over = lift.state == LiftState::Sent || is_over(turn, &lift.id)?;
+                lift.found = lift.found.saturating_sub(count);
                 (lift.state, lift.ended_ms) = (LiftState::Sending, None);
-                rows::write(turn, &row, &again)?;
+            } else {
+                *lift.left_out.entry(Stop::TakenBack).or_default() += count;
             }
+            rows::write(turn, &row, &again)?;
             write(turn, &lift)?;
-            Ok(lift)
+            Ok(if goes { TookBack::Again } else { TookBack::Ended })
         };
         self.partition(chore.view().session())?.turn(work, record).await
     }
 
-    /// WalkLift: what of a lift goes again next, in the session's own partition alone; nothing when nothing does. It blocks.
+    /// The file of a bundle that was taken back is gone: that it was counted need not be known any more.
+    ///
+    /// # Errors
+    /// A failure.
+    pub async fn forget_taken_back(&self, chore: &Chore, lift: &LiftId, bundle: &BundleId) -> Result<(), Fault> {
+        let row = rows::again(lift, bundle);
+        let work = move |turn: &mut Turn<'_>| match rows::read_in::<Again>(turn, &row)? {
+            Some(again) if again.objects.is_empty() => rows::remove(turn, &row),
+            _ => Ok(()),
+        };
+        // The entry of taking it back says all that there is to say.
+        self.partition(chore.view().session())?.turn(work, |_| Vec::new()).await
+    }
+
+    /// WalkLift: what of a lift goes again next, in the session's own partition alone; nothing when nothing does. What was
+    /// written over since stays: the newer one goes by itself, or by another order, and no older one is to come after it. It
+    /// blocks.
     ///
     /// # Errors
     /// A failure.
@@ -80,39 +120,61 @@ impl Store {
         let own = self.snapshot_of(&[permit.view().session()])?;
         let slice = own.slices.first().ok_or_else(Fault::mismatch)?;
         let mut noted: Option<Again> = None;
-        rows::each(&slice.reading, (&rows::agains(lift), ""), |_, again| {
-            noted = Some(again);
-            false
+        rows::each(&slice.reading, (&rows::agains(lift), ""), |_, again: Again| {
+            noted = Some(again).filter(|again| !again.objects.is_empty());
+            noted.is_none()
         })?;
         let Some(again) = noted else { return Ok(None) };
         let bucket = own.bucket(permit.bucket(bucket).ok_or_else(no_such_bucket)?)?;
-        let (Some(rows), Some(bucket)) = (own.versions(0)?, bucket) else {
-            return Ok(Some(Resendable { again, found: Vec::new() }));
-        };
-        let mut found = Vec::new();
-        for (key, version) in &again.objects {
-            let Some(sequence) = crate::view::sequence_of(version.as_str()) else { continue };
-            let Some(row) = rows.get(keys::version(bucket.top.id, key.as_str(), sequence).as_slice())? else {
-                continue;
-            };
-            let record: VersionRecord = decode(row.value())?;
-            found.extend(Liftable::of(key.clone(), record).filter(|one| one.version == *version));
+        let (mut found, mut later) = (Vec::new(), Vec::new());
+        if let (Some(rows), Some(bucket)) = (own.versions(0)?, bucket) {
+            for (key, version) in &again.objects {
+                let Some(sequence) = view::sequence_of(version.as_str()) else { continue };
+                match view::newest(&*rows, bucket.top.id, key.as_str())? {
+                    Some((newest, record)) if newest == sequence => {
+                        found.extend(Liftable::of(key.clone(), record).filter(|one| one.version == *version));
+                    }
+                    _ => {
+                        let row = rows.get(keys::version(bucket.top.id, key.as_str(), sequence).as_slice())?;
+                        later.extend(row.map(|_| key.clone()));
+                    }
+                }
+            }
         }
-        Ok(Some(Resendable { again, found }))
+        Ok(Some(Resendable { again, found, later }))
     }
 }
 
-/// Nothing of a lift goes again.
-pub(super) fn forget(turn: &Turn<'_>, lift: &LiftId) -> Result<(), Fault> {
-    let all = rows::keys_in(turn, &rows::agains(lift), Until::Found(usize::MAX), |_, _: &Again| true)?;
+/// Whether a lift that goes on had been over, but for what goes again.
+fn is_over(turn: &Turn<'_>, lift: &LiftId) -> Result<bool, Fault> {
+    Ok(!rows::keys_in(turn, &rows::agains(lift), Until::Found(1), |_, again: &Again| again.over)?.is_empty())
+}
+
+/// A lift ends: nothing of it goes again. What would have is counted.
+pub(super) fn end(turn: &Turn<'_>, lift: &mut Lift) -> Result<(), Fault> {
+    let mut count = 0;
+    let all = rows::keys_in(turn, &rows::agains(&lift.id), Until::Found(usize::MAX), |_, again: &Again| {
+        count += again.objects.len() as u64;
+        true
+    })?;
+    if count > 0 {
+        lift.found += count;
+        *lift.left_out.entry(Stop::TakenBack).or_default() += count;
+    }
     all.iter().try_for_each(|row| rows::remove(turn, row))
 }
 
-/// After a step: what it did not look at goes again later.
-pub(super) fn follow(turn: &Turn<'_>, lift: &LiftId, rest: &Again) -> Result<(), Fault> {
+/// After a step that looked at so many: what it did not look at goes again later. Whether the lift is over.
+pub(super) fn follow(turn: &Turn<'_>, lift: &LiftId, rest: &Again, found: u64) -> Result<bool, Fault> {
     let row = rows::again(lift, &rest.bundle);
-    if rows::read_in::<Again>(turn, &row)?.is_none() {
-        return Err(super::lifts::stands_elsewhere());
+    let known: Option<Again> = rows::read_in(turn, &row)?;
+    let known = known.filter(|known| known.objects.len() as u64 == rest.objects.len() as u64 + found);
+    let known = known.ok_or_else(stands_elsewhere)?;
+    if !rest.objects.is_empty() {
+        rows::write(turn, &row, &Again { objects: rest.objects.clone(), ..known })?;
+        return Ok(false);
     }
-    if rest.objects.is_empty() { rows::remove(turn, &row) } else { rows::write(turn, &row, rest) }
+    rows::remove(turn, &row)?;
+    let more = rows::keys_in(turn, &rows::agains(lift), Until::Found(1), |_, again: &Again| !again.objects.is_empty())?;
+    Ok(known.over && more.is_empty())
 }

@@ -31,7 +31,7 @@ pub enum LiftState {
     Queued,
     /// Some went, or nothing could go today.
     Sending,
-    /// All that was there went, or was left out.
+    /// All that was there went, or was left out. Until a bundle was carried it may be taken back: then there is more to send.
     Sent,
     /// It may go no longer, for the reason that it says.
     Refused,
@@ -94,7 +94,7 @@ pub struct Lift {
     pub watermark: u64,
     /// Versions with this number and above were written after the pass began.
     pub passing: u64,
-    /// Objects looked at.
+    /// Objects looked at, without those that are looked at again.
     pub found: u64,
     /// Objects in bundles, without those of bundles that were taken back.
     pub sent: u64,
@@ -211,6 +211,8 @@ fn make_room(turn: &Turn<'_>, account: AccountNumber, now_ms: i64) -> Result<(),
     let goes = |(place, (at, _)): &(usize, &(i64, String))| *place < surplus || now_ms - at > CROSSING_KEPT_MS;
     for (_, (_, row)) in ended.iter().enumerate().filter(goes) {
         rows::remove(turn, row)?;
+        let of_it = rows::keys_in(turn, &rows::agains_of(row), Until::Found(usize::MAX), |_, _: &Again| true)?;
+        of_it.iter().try_for_each(|row| rows::remove(turn, row))?;
     }
     Ok(())
 }
@@ -276,7 +278,7 @@ impl Store {
             let mut lift = find(turn, account, &id)?;
             if lift.state.is_due() {
                 (lift.state, lift.ended_ms) = (LiftState::Stopped, Some(moment.now_ms));
-                again::forget(turn, &lift.id)?;
+                again::end(turn, &mut lift)?;
                 write(turn, &lift)?;
             }
             Ok(lift)
@@ -370,7 +372,7 @@ impl Store {
                 return Err(no_such_lift());
             }
             (lift.state, lift.ended_ms, lift.stopped) = (LiftState::Refused, Some(moment.now_ms), Some(why));
-            again::forget(turn, &lift.id)?;
+            again::end(turn, &mut lift)?;
             write(turn, &lift)?;
             Ok(lift)
         };
@@ -378,7 +380,7 @@ impl Store {
     }
 
     /// Commits one step of a lift: WalkLift when nothing goes, SendObjects with what is in the staged bundle. The step is
-    /// refused when the lift does not stand where it began, so that nothing goes twice, or, of a bundle, when the directory
+    /// refused when the lift does not stand where it began, or what goes again is not what it was, so that nothing goes twice, or, of a bundle, when the directory
     /// changed since the leave of whoever ordered it was looked at.
     ///
     /// # Errors
@@ -409,9 +411,10 @@ impl Store {
             if let Some(sent) = &step.sent {
                 same_directory(&floor, sent)?;
             }
-            if let Some(rest) = &step.again {
-                again::follow(turn, &lift.id, rest)?;
-            }
+            let over = match &step.again {
+                Some(rest) => again::follow(turn, &lift.id, rest, step.found)?,
+                None => step.over,
+            };
             (lift.cursor, lift.passing) = (step.to, step.passing);
             lift.found += step.found;
             for (why, count) in step.left_out {
@@ -425,7 +428,7 @@ impl Store {
                 used::add(turn, (account, &sent.mapping, sent.day), Used { bytes: sent.bytes, objects })?;
             }
             lift.state = LiftState::Sending;
-            match (step.over, lift.standing) {
+            match (over, lift.standing) {
                 (false, _) => {}
                 (true, false) => (lift.state, lift.ended_ms) = (LiftState::Sent, Some(moment.now_ms)),
                 // The next pass begins where this one ended.

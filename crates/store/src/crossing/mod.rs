@@ -15,7 +15,7 @@ mod rows;
 mod used;
 mod walk;
 
-pub use again::{Again, Resendable, TakenBack};
+pub use again::{Again, Resendable, TakenBack, TookBack};
 pub use arrivals::{
     Arrival, ArrivalHead, ArrivalState, ArrivalStep, Arrived, ArrivedMany, Arriving, ArrivingObject, FINDINGS_LEN_MAX,
 };

@@ -25,6 +25,11 @@ pub(super) fn agains(lift: &LiftId) -> String {
     format!("again/{lift}/")
 }
 
+/// The same by the key of the lift's row.
+pub(super) fn agains_of(row: &str) -> String {
+    format!("again/{}/", row.strip_prefix(LIFTS).unwrap_or(row))
+}
+
 pub(super) fn again(lift: &LiftId, bundle: &BundleId) -> String {
     format!("again/{lift}/{bundle}")
 }
