@@ -3,11 +3,13 @@ erased there, too."""
 
 import hashlib
 import json
+import os
+import signal
 
 import pytest
 
 from cloud import Cloud, get, missing, put
-from crossing import LOW, MIDDLE, Crossing
+from crossing import LOW, MIDDLE, Crossing, wait
 from test_spill import officers_of
 
 KEY, BODY = "spilled/notes.txt", b"What should be SECRET stood in a text without a marking.\n"
@@ -80,6 +82,43 @@ def test_a_spill_is_followed_up_contained_and_erased_on_both_sides(cloud, tmp_pa
     assert "removed from the outbox of" in said and bundle["bundle"] in said
     (gone,) = spill(cloud, "trace", str(report), profile="secret-officer@UNCLASSIFIED")["bundles"][0]["contents"]
     assert gone["state"] == f"erased with {one['spill']}"
+
+
+def test_what_else_was_in_a_bundle_that_waits_goes_again(cloud):
+    """`up` itself carries from folder to folder: while it stands still, the regions go on and bundles wait."""
+    crossing = Crossing(cloud)
+    low, high = cloud.s3("unclass-analyst"), cloud.s3("secret-analyst")
+    for n in range(20):
+        put(low, "plans", f"together/{n}.txt", b"harmless\n", ContentType="text/plain")
+    put(low, "plans", "together/spilled.txt", BODY, ContentType="text/plain")
+    outbox = cloud.data / "regions" / LOW / "outbox" / "crossing" / MIDDLE
+
+    def waits():
+        return list((outbox / "ready").glob("*.bundle"))
+
+    def sent():
+        now = crossing("show", lift["lift"], profile="unclass-analyst")
+        return now["state"] == "sent" and now
+
+    wait(lambda: not waits())
+    os.kill(cloud.process.pid, signal.SIGSTOP)
+    try:
+        lift = crossing.lift("unclass-analyst", "plans/together/", MIDDLE)
+        assert (lift["state"], lift["sent"]) == ("sent", 21)
+        wait(waits)
+        spill(cloud, "contain", "s3://plans/together/spilled.txt", profile="unclass-officer@UNCLASSIFIED")
+        again = wait(sent)
+        assert (again["found"], again["sent"], again["left_out"], again["bundles"]) == (21, 20, {"gone": 1}, 2), again
+        assert not list(outbox.glob("staged/*/*.held"))
+    finally:
+        os.kill(cloud.process.pid, signal.SIGCONT)
+    (bundle,) = crossing.arrived("secret-officer", LOW, lift, bundles=1)
+    assert (bundle["accepted"], bundle["quarantined"], bundle["refused"]) == (20, 0, 0)
+    assert get(high, "plans", "together/0.txt") == b"harmless\n"
+    with missing():
+        get(high, "plans", "together/spilled.txt")
+    said = cloud.fastness("audit", "search", "--event", "TakeBackBundle", "--profile", "unclass-auditor", "--json").stdout
+    assert "objects=21 again" in said, said
 
 
 def test_a_bundle_is_asked_for_by_its_id_alone(cloud):

@@ -5,8 +5,10 @@ use fastness_decide::Permit;
 use fastness_identity::{Duty, Principal, Subject};
 use fastness_label::Label;
 use fastness_ledger::{Entry, Outcome};
-use fastness_operation::{Code, EventFilter, ObjectTarget, Operation, RegionName, Resource, VersionId, Way};
-use fastness_store::{Fault, Lift, PinnedVersion, Record, Release, TakenBack};
+use fastness_operation::{
+    BundleId, Code, EventFilter, LiftId, ObjectTarget, Operation, RegionName, Resource, VersionId, Way,
+};
+use fastness_store::{Fault, Lift, PinnedVersion, Record, Release};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -102,11 +104,17 @@ impl Draft {
     }
 
     /// Of a bundle that is taken back, since something in it was contained.
-    pub(crate) fn of_what_is_taken_back(gate: &Gate, (label, to): (Label, &RegionName), back: &TakenBack) -> Self {
-        let context = gate.context_of_order(label, &format!("lift {}", back.lift));
+    pub(crate) fn of_what_is_taken_back(
+        gate: &Gate,
+        label: Label,
+        (to, bundle): (&RegionName, &BundleId),
+        (account, lift): (String, Option<&LiftId>),
+    ) -> Self {
+        let context = gate.context_of_order(label, &lift.map(|lift| format!("lift {lift}")).unwrap_or_default());
         let mut entry = of_the_region(gate, label, &context, "TakeBackBundle");
-        entry.account = back.account.to_string();
-        entry.resources = vec![format!("write lift/{}", back.lift), format!("write bundle/{to}/{}", back.bundle)];
+        entry.account = account;
+        entry.resources = lift.map(|lift| format!("write lift/{lift}")).into_iter().collect();
+        entry.resources.push(format!("write bundle/{to}/{bundle}"));
         Self::of(label, entry, &context)
     }
 

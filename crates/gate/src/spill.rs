@@ -342,15 +342,17 @@ impl Gate {
         let copies = looked().await?;
         let known = copies.clone();
         let spill = self.store.contain_spill(permit, copies, by.clone(), moment, draft.record(made)).await?;
-        // A copy that was under way when its source was contained may have been committed meanwhile.
-        let late = looked().await?;
-        let spill = if late == known {
-            spill
-        } else {
-            self.store.contain_spill(permit, late, by, moment, draft.record(made)).await?
-        };
         // Bundles that wait hold the data still, and nobody who may not have it is to get it. What fails is done by the next
         // call.
+        if let Some(turn) = &mut sending {
+            self.drop_bundles_of(permit, &spill, turn, draft).await?;
+        }
+        // A copy that was under way when its source was contained may have been committed meanwhile.
+        let late = looked().await?;
+        if late == known {
+            return Ok(spill);
+        }
+        let spill = self.store.contain_spill(permit, late, by, moment, draft.record(made)).await?;
         if let Some(turn) = &mut sending {
             self.drop_bundles_of(permit, &spill, turn, draft).await?;
         }

@@ -7,7 +7,7 @@ use super::spooler::Spooler;
 use crate::files;
 use fastness_operation::{BundleId, RegionName};
 use fastness_vault::{RootKey, VaultError};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::num::NonZeroU64;
@@ -174,13 +174,22 @@ impl Outbox {
         self.take_away(to, ids, true)
     }
 
-    /// The bundles of a label that are held, in the order in which they were written.
+    /// The bundles of a label that are held, by the regions that they were for: those that have a folder here.
     ///
     /// # Errors
     /// As the file system.
-    pub fn held(&self, to: &RegionName, banner: &str) -> io::Result<Vec<BundleId>> {
-        let held = placed_names(&self.shared.label_folder(to, banner), PlacedName::held)?;
-        Ok(held.into_iter().map(|name| name.id).collect())
+    pub fn held(&self, banner: &str) -> io::Result<BTreeMap<RegionName, BTreeSet<BundleId>>> {
+        let mut all = BTreeMap::new();
+        let names = match files::names(&self.shared.folder, usize::MAX) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(all),
+            names => names?,
+        };
+        for to in names.iter().filter_map(|name| RegionName::new(name.to_str()?).ok()) {
+            let held = placed_names(&self.shared.label_folder(&to, banner), PlacedName::held)?;
+            let held: BTreeSet<BundleId> = held.into_iter().map(|name| name.id).collect();
+            all.extend((!held.is_empty()).then_some((to, held)));
+        }
+        Ok(all)
     }
 
     /// Removes bundles wherever they lie, also those that are held; which of them were there. A number that one of them has
@@ -195,9 +204,10 @@ impl Outbox {
     fn take_away(&self, to: &RegionName, ids: &BTreeSet<BundleId>, hold: bool) -> io::Result<BTreeSet<BundleId>> {
         let (_lock, folder) = (self.shared.lock(), self.shared.pair_folder(to));
         let disk = &self.shared.disk;
-        let (kept, ready) = (folder.join("kept"), folder.join("ready"));
+        let (kept, ready, refused) = (folder.join("kept"), folder.join("ready"), folder.join("refused"));
         let names = kept::names(&kept)?;
-        let (mut links, mut taken, mut gone) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        let (mut carriers, mut ours) = (Vec::new(), Vec::new());
+        let (mut taken, mut gone) = (BTreeSet::new(), BTreeSet::new());
         for name in names.iter().filter(|name| ids.contains(&name.id)) {
             let seen = ready.join(bundle_file_name(name.place));
             let of_carrier = [seen.with_extension("bundle.new"), seen];
@@ -206,39 +216,54 @@ impl Outbox {
                 taken.insert(&name.id);
             }
             gone.insert(name.id.clone());
-            links.extend(of_carrier);
-            links.push(kept.join(name.as_kept()));
+            carriers.extend(of_carrier);
+            // Of what the region sends to itself, what no mapping let in was set aside here.
+            ours.extend([refused.join(bundle_file_name(name.place)), kept.join(name.as_kept())]);
         }
-        if !links.is_empty() {
+        // What waits is held before its links go: a crash between loses neither, and whoever finds it held goes on. What fails
+        // here does not leave it to carriers.
+        let held = self.take_staged(&folder, ids, hold.then_some(&taken));
+        carriers.iter().try_for_each(|path| disk.remove(path))?;
+        if !carriers.is_empty() {
+            disk.sync_folder(&ready)?;
+        }
+        gone.extend(held?);
+        if !ours.is_empty() {
             kept::write_next(disk, &folder, &names)?;
+            ours.iter().try_for_each(|path| disk.remove(path))?;
+            disk.sync_folder(&kept)?;
         }
-        // What is held is held before its links go: a crash between loses neither, and the next call goes on.
-        for label in label_folders(&folder)? {
+        Ok(gone)
+    }
+
+    /// Renames what is staged of these bundles, but for those that were taken, which are removed; which were there. Without
+    /// `taken` all of them are removed, those that are held, too.
+    fn take_staged(
+        &self,
+        pair: &Path,
+        ids: &BTreeSet<BundleId>,
+        taken: Option<&BTreeSet<&BundleId>>,
+    ) -> io::Result<BTreeSet<BundleId>> {
+        let (disk, mut gone) = (&self.shared.disk, BTreeSet::new());
+        for label in label_folders(pair)? {
             let mut is_changed = false;
-            for name in staged_names(&label)?.iter().filter(|name| ids.contains(&name.id)) {
+            for name in staged_names(&label)?.into_iter().filter(|name| ids.contains(&name.id)) {
                 let path = label.join(name.as_staged());
-                if hold && !taken.contains(&name.id) {
+                if taken.is_some_and(|taken| !taken.contains(&name.id)) {
                     disk.rename(&path, &label.join(name.as_held()))?;
                 } else {
                     disk.remove(&path)?;
                 }
-                gone.insert(name.id.clone());
-                is_changed = true;
+                is_changed |= gone.insert(name.id);
             }
-            if !hold {
-                for name in placed_names(&label, PlacedName::held)?.iter().filter(|name| ids.contains(&name.id)) {
-                    disk.remove(&label.join(name.as_held()))?;
-                    gone.insert(name.id.clone());
-                    is_changed = true;
-                }
+            let held = if taken.is_none() { placed_names(&label, PlacedName::held)? } else { Vec::new() };
+            for name in held.into_iter().filter(|name| ids.contains(&name.id)) {
+                disk.remove(&label.join(name.as_held()))?;
+                is_changed |= gone.insert(name.id);
             }
             if is_changed {
                 disk.sync_folder(&label)?;
             }
-        }
-        links.iter().try_for_each(|path| disk.remove(path))?;
-        if !links.is_empty() {
-            [&ready, &kept].into_iter().try_for_each(|folder| disk.sync_folder(folder))?;
         }
         Ok(gone)
     }
@@ -339,7 +364,7 @@ pub(super) fn staged_names(folder: &Path) -> io::Result<Vec<PlacedName>> {
     placed_names(folder, PlacedName::staged)
 }
 
-fn placed_names(folder: &Path, of: fn(&str) -> Option<PlacedName>) -> io::Result<Vec<PlacedName>> {
+pub(super) fn placed_names(folder: &Path, of: fn(&str) -> Option<PlacedName>) -> io::Result<Vec<PlacedName>> {
     let names = match files::names(folder, usize::MAX) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         names => names?,

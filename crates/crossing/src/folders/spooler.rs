@@ -1,8 +1,8 @@
 //! Who gives staged bundles their numbers, signs them, and shows them to carriers.
 
 use super::kept::{self, Kept};
-use super::names::{PlacedName, bundle_file_name};
-use super::outbox::{Shared, label_folders, staged_names};
+use super::names::{PlacedName, bundle_file_name, ready_numbers};
+use super::outbox::{Shared, label_folders, placed_names, staged_names};
 use crate::{BundleError, NUMBER_MAX, OwnKeys, Signed, files, sign};
 use fastness_operation::BundleId;
 use std::collections::BTreeSet;
@@ -107,7 +107,8 @@ impl Spooler {
             let seen = ready.join(bundle_file_name(number));
             Ok::<_, io::Error>(files::mark(&seen)?.is_none() && files::mark(&unseen(&seen))?.is_none())
         };
-        let mut waiting = BTreeSet::new();
+        // Those that are ready again are staged no longer, and wait all the same.
+        let mut waiting: BTreeSet<NonZeroU64> = ready_numbers(&ready)?.into_iter().collect();
         for folder in label_folders(&self.pair)? {
             let mut is_changed = false;
             for name in staged_names(&folder)? {
@@ -157,8 +158,16 @@ impl Spooler {
         let mut newest = self.kept.iter().flat_map(Kept::names).rev();
         // One at a time is between its number and being shown.
         let Some(name) = newest.next() else { return Ok(None) };
-        let there = files::mark(&unseen(&ready.join(bundle_file_name(name.place))))?;
-        Ok(there.map(|_| name.clone()))
+        if files::mark(&unseen(&ready.join(bundle_file_name(name.place))))?.is_none() {
+            return Ok(None);
+        }
+        // What is held, and has its link still since a crash came between, is not shown.
+        for folder in label_folders(&self.pair)? {
+            if placed_names(&folder, PlacedName::held)?.iter().any(|held| held.id == name.id) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(name.clone()))
     }
 
     /// What was signed of a bundle that has its number already: the same text again.

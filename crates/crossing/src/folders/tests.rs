@@ -159,9 +159,12 @@ fn what_a_carrier_took_waits_no_longer_and_is_kept() {
     outbox.resend(&region("high"), &[number(2)]).unwrap();
     assert_eq!(fs::read_to_string(&list).unwrap(), "2\n");
 
-    // After a week what was taken goes, but never the last one; what nobody took stays.
+    // After a week what was taken goes, but never the last one; what nobody took, or took again, stays.
     fs::remove_file(ready(folder.path()).join(bundle_file_name(number(1)))).unwrap();
     let later = SystemTime::now() + Duration::from_secs(8 * 86_400);
+    spooler.tidy(later).unwrap();
+    assert_eq!(names(&kept).len(), 2);
+    fs::remove_file(ready(folder.path()).join(bundle_file_name(number(2)))).unwrap();
     spooler.tidy(later).unwrap();
     assert_eq!(names(&kept).len(), 1);
     assert_eq!(outbox.staged(&region("high"), LABELS[0]).unwrap(), 1);
@@ -240,8 +243,9 @@ fn what_waits_is_held_where_no_carrier_sees_it_and_what_was_carried_is_not() {
     assert_eq!(outbox.hold_bundles(&high, &ids).unwrap(), ids, "all of them were there");
     // What was carried is kept no longer. What waits again, since it was missing, is held as what waits, as long as its name is
     // staged.
-    assert_eq!(outbox.held(&high, LABELS[0]).unwrap(), [again.clone(), shown, unseen]);
-    assert_eq!(outbox.held(&high, LABELS[1]).unwrap(), [staged]);
+    let held = |label| outbox.held(label).unwrap();
+    assert_eq!(held(LABELS[0]), [(high.clone(), [again, shown, unseen].into())].into());
+    assert_eq!(held(LABELS[1]), [(high.clone(), [staged].into())].into());
     for of in ["ready", "kept"] {
         assert_eq!(names(&crossing_outbox(folder.path()).join("high").join(of)), Vec::<String>::new(), "{of}");
     }
@@ -253,32 +257,79 @@ fn what_waits_is_held_where_no_carrier_sees_it_and_what_was_carried_is_not() {
     assert_eq!(spooled.iter().map(|one| (&one.id, one.number.get())).collect::<Vec<_>>(), [(&other, 5)]);
     assert_eq!(next.hold_bundles(&high, &ids).unwrap(), [].into(), "they are held");
     assert_eq!(next.drop_bundles(&high, &ids).unwrap().len(), 4);
-    assert_eq!(LABELS.map(|label| next.held(&high, label).unwrap().len()), [0, 0]);
+    assert_eq!(LABELS.map(|label| next.held(label).unwrap().len()), [0, 0]);
     assert_eq!(next.drop_bundles(&high, &[other.clone()].into()).unwrap(), [other].into());
 }
 
 #[test]
-fn holding_ends_where_it_went_on_after_a_crash_at_each_step() {
+fn what_a_crash_left_half_held_is_shown_to_nobody_and_held_by_whoever_finds_it() {
     for steps in 0.. {
         let (pair, folder) = (Pair::new(), tempfile::tempdir().unwrap());
         let (outbox, high) = (pair.outbox(folder.path()), region("high"));
-        let shown = pair.stage(&outbox, LABELS[0], 1);
-        spool_all(&mut outbox.spooler(&high), &pair.low);
         let staged = pair.stage(&outbox, LABELS[1], 2);
-        let ids = [shown.clone(), staged.clone()].into();
+        spool_all(&mut outbox.spooler(&high), &pair.low);
+        let unseen = pair.stage(&outbox, LABELS[0], 1);
+        outbox.spooler(&high).next(&pair.low).unwrap().unwrap();
+        let ids: BTreeSet<BundleId> = [unseen.clone(), staged.clone()].into();
         outbox.disk().power.cut_after(steps);
         let is_done = outbox.hold_bundles(&high, &ids).is_ok();
         let next = pair.outbox(folder.path());
-        next.spooler(&high).tidy(SystemTime::now()).unwrap();
+        let held = |label| next.held(label).unwrap().remove(&high).unwrap_or_default();
+        let of_label = [(LABELS[0], unseen), (LABELS[1], staged)];
+        // As the region starts: the spooler goes on, and whoever has a label's turn finds what is held.
+        let before = LABELS.map(held);
+        let mut spooler = next.spooler(&high);
+        let shown: BTreeSet<BundleId> = spool_all(&mut spooler, &pair.low).into_iter().map(|one| one.id).collect();
+        assert!(before.iter().flatten().all(|id| !shown.contains(id)), "after {steps} steps");
+        spooler.tidy(SystemTime::now()).unwrap();
+        for (label, id) in &of_label {
+            if held(label).contains(id) {
+                next.hold_bundles(&high, &[id.clone()].into()).unwrap();
+                assert_eq!(held(label), [id.clone()].into(), "after {steps} steps");
+            }
+        }
+        // The call comes again.
         next.hold_bundles(&high, &ids).unwrap();
         assert_eq!(names(&ready(folder.path())), Vec::<String>::new(), "after {steps} steps");
-        assert_eq!(next.held(&high, LABELS[0]).unwrap(), [shown], "after {steps} steps");
-        assert_eq!(next.held(&high, LABELS[1]).unwrap(), [staged], "after {steps} steps");
+        assert_eq!(of_label.map(|(label, id)| held(label) == [id].into()), [true, true], "after {steps} steps");
         if is_done {
             assert!(steps > 4);
             return;
         }
     }
+}
+
+#[test]
+fn what_is_ready_again_is_kept_so_that_a_containment_finds_it() {
+    let (pair, folder) = (Pair::new(), tempfile::tempdir().unwrap());
+    let (outbox, high) = (pair.outbox(folder.path()), region("high"));
+    let asked = pair.stage(&outbox, LABELS[0], 1);
+    let newest = pair.stage(&outbox, LABELS[0], 2);
+    let mut spooler = outbox.spooler(&high);
+    spool_all(&mut spooler, &pair.low);
+    [1, 2].iter().for_each(|at| fs::remove_file(ready(folder.path()).join(bundle_file_name(number(*at)))).unwrap());
+    spooler.tidy(SystemTime::now()).unwrap();
+    outbox.resend(&high, &[number(1)]).unwrap();
+    let in_a_month = SystemTime::now() + Duration::from_secs(31 * 24 * 60 * 60);
+    spooler.tidy(in_a_month).unwrap();
+    assert_eq!(outbox.hold_bundles(&high, &[asked.clone()].into()).unwrap(), [asked].into());
+    assert_eq!(names(&ready(folder.path())), Vec::<String>::new());
+    spooler.tidy(in_a_month).unwrap();
+    assert_eq!(outbox.drop_bundles(&high, &[newest.clone()].into()).unwrap(), [newest].into(), "the newest stays");
+}
+
+#[test]
+fn what_the_region_sent_to_itself_and_no_mapping_let_in_goes_with_the_others() {
+    let (pair, folder) = (Pair::new(), tempfile::tempdir().unwrap());
+    let (outbox, high) = (pair.outbox(folder.path()), region("high"));
+    let id = pair.stage(&outbox, LABELS[0], 1);
+    spool_all(&mut outbox.spooler(&high), &pair.low);
+    let name = bundle_file_name(number(1));
+    let aside = crossing_outbox(folder.path()).join("high/refused");
+    fs::create_dir(&aside).unwrap();
+    fs::rename(ready(folder.path()).join(&name), aside.join(&name)).unwrap();
+    assert_eq!(outbox.hold_bundles(&high, &[id.clone()].into()).unwrap(), [id].into());
+    assert_eq!((names(&aside), outbox.held(LABELS[0]).unwrap().len()), (Vec::<String>::new(), 0));
 }
 
 #[test]

@@ -141,13 +141,6 @@ impl Crossing {
         self.parts.regions.keys(region)
     }
 
-    /// Where something may be sent: the regions beside this one, and itself.
-    fn destinations(&self) -> Vec<RegionName> {
-        let mut all = self.parts.regions.names();
-        all.push(self.parts.own.region().clone());
-        all
-    }
-
     /// What was refused and not said yet.
     fn refusals(&self) -> MutexGuard<'_, refusals::Refusals> {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner)

@@ -5,7 +5,7 @@ use fastness_crossing::{OwnKeys, Peer, Resent};
 use fastness_identity::directory::Beside;
 use fastness_label::Label;
 use fastness_operation::{BundleId, MappingName, MediaType, RegionName};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::io::{self, Read, Seek, Write};
 use std::num::NonZeroU64;
@@ -55,11 +55,12 @@ pub trait Staging: Send + Sync + Debug + 'static {
     /// Those of the disk; some may be held or gone then.
     fn hold_bundles(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<BTreeSet<BundleId>>;
 
-    /// The bundles of a label that are held.
+    /// The bundles of a label that are held, by the regions that they were for: also of those that the configuration names no
+    /// longer.
     ///
     /// # Errors
     /// Those of the disk.
-    fn held(&self, to: &RegionName, banner: &str) -> io::Result<Vec<BundleId>>;
+    fn held(&self, banner: &str) -> io::Result<BTreeMap<RegionName, BTreeSet<BundleId>>>;
 
     /// Removes bundles for a region, also those that are held; which of them were there.
     ///

@@ -175,13 +175,21 @@ impl Gate {
         if turn.settled {
             return Ok(());
         }
+        self.name_staged(crossing, chore)?;
+        self.take_held_back(crossing, chore, turn).await?;
+        turn.settled = true;
+        Ok(())
+    }
+
+    /// Gives names to the files that a crash or a failure left whole, and removes the others.
+    pub(super) fn name_staged(&self, crossing: &Crossing, chore: &Chore) -> Result<(), Fault> {
         let (banner, committed) = (self.banner(chore.view().session()), self.store.committed_bundles(chore)?);
-        for to in crossing.destinations() {
+        let mut names = crossing.parts.regions.names();
+        names.push(crossing.parts.own.region().clone());
+        for to in names {
             let is_sent = |id: &BundleId| committed.contains(id);
             crossing.parts.staging.settle(&to, &banner, &is_sent).map_err(disk)?;
         }
-        self.take_held_back(crossing, chore, turn).await?;
-        turn.settled = true;
         Ok(())
     }
 

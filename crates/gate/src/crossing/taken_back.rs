@@ -33,30 +33,28 @@ impl Gate {
     ) -> Result<(), Fault> {
         let (Some(crossing), label) = (self.crossing.clone(), permit.view().session()) else { return Ok(()) };
         let chore = Chore::of(label, &self.store.labels()).ok_or_else(crate::perform::mismatch)?;
-        // What a crash or a failure left whole has its name first: it is one of those that wait.
-        self.settle_staged(&crossing, &chore, turn).await?;
+        // What a crash or a failure left whole has its name first: it is one of those that wait. Nothing that fails here keeps
+        // anything from being held.
+        let mut failed = Failed::default();
+        failed.note(self.name_staged(&crossing, &chore));
         // Whoever has the turn next looks for what is held, if this one does not get so far.
         turn.settled = false;
         let (gate, permit, spill, with) = (self.clone(), permit.clone(), spill.clone(), Arc::clone(&crossing));
         let held = apart(move || {
-            let (mut all, mut failed) = (Vec::new(), None);
-            for (to, ids) in gate.bundles_of(&permit, &spill)? {
-                match with.parts.staging.hold_bundles(&to, &ids) {
-                    Ok(held) => all.extend((!held.is_empty()).then_some((to, held))),
-                    // The others go all the same.
-                    Err(error) => failed = failed.or(Some(disk(error))),
-                }
-            }
-            Ok((all, failed))
+            let hold = |(to, ids): (RegionName, BTreeSet<BundleId>)| {
+                let held = with.parts.staging.hold_bundles(&to, &ids).map_err(disk);
+                (to, held)
+            };
+            Ok(gate.bundles_of(&permit, &spill)?.into_iter().map(hold).collect::<Vec<_>>())
         });
-        let (held, failed) = held.await?;
-        for (to, ids) in held {
-            let ids: Vec<&str> = ids.iter().map(BundleId::as_str).collect();
+        for (to, held) in held.await? {
+            let Some(held) = failed.note(held).filter(|held| !held.is_empty()) else { continue };
+            let ids: Vec<&str> = held.iter().map(BundleId::as_str).collect();
             let made = format!("removed from the outbox of {to}: {}", ids.join(" "));
-            self.store.record(draft.label(), draft.done(Some(made))).await?;
+            failed.note(self.store.record(draft.label(), draft.done(Some(made))).await);
         }
-        self.settle_staged(&crossing, &chore, turn).await?;
-        failed.map_or(Ok(()), Err)
+        failed.note(self.settle_staged(&crossing, &chore, turn).await);
+        failed.0.map_or(Ok(()), Err)
     }
 
     /// Notes that what was in bundles that are held goes again, and removes them. Whoever calls this has the label's turn.
@@ -67,34 +65,57 @@ impl Gate {
         turn: &mut LabelTurn,
     ) -> Result<(), Fault> {
         let label = chore.view().session();
-        let mut all = BTreeMap::new();
-        for to in crossing.destinations() {
-            let held = crossing.parts.staging.held(&to, &self.banner(label)).map_err(disk)?;
-            all.extend((!held.is_empty()).then(|| (to, BTreeSet::from_iter(held))));
-        }
+        let all = crossing.parts.staging.held(&self.banner(label)).map_err(disk)?;
         if all.is_empty() {
             return Ok(());
         }
         let (gate, ids) = (self.clone(), all.values().flatten().cloned().collect());
-        let mut known = apart(move || gate.lifted_in(label, &ids)).await?;
+        let mut known = apart(move || gate.sent_in(label, &ids)).await?;
+        let mut failed = Failed::default();
         for (to, ids) in all {
-            let mut back = Vec::new();
-            for one in ids.iter().filter_map(|id| known.remove(id)) {
-                turn.rests.remove(&one.lift);
-                back.push((one.lift.clone(), one.bundle.clone()));
-                self.take_back(chore, &to, one).await?;
+            let sent = ids.iter().filter_map(|id| known.remove(id)).collect();
+            failed.note(self.take_back_from(crossing, chore, turn, (to, ids, sent)).await);
+        }
+        failed.0.map_or(Ok(()), Err)
+    }
+
+    /// The same of one region's.
+    async fn take_back_from(
+        &self,
+        crossing: &Arc<Crossing>,
+        chore: &Chore,
+        turn: &mut LabelTurn,
+        (to, mut ids, sent): (RegionName, BTreeSet<BundleId>, Vec<SentIn>),
+    ) -> Result<(), Fault> {
+        let (with, of, which) = (Arc::clone(crossing), to.clone(), ids.clone());
+        // A hold that a crash or a failure broke off comes to its end.
+        apart(move || with.parts.staging.hold_bundles(&of, &which).map_err(disk)).await?;
+        let (with, of, which) = (Arc::clone(crossing), to.clone(), ids.clone());
+        let mut back = Vec::new();
+        for SentIn { bundle, account, lifted } in sent {
+            ids.remove(&bundle);
+            match lifted {
+                Some(one) => {
+                    turn.rests.remove(&one.lift);
+                    back.push((one.lift.clone(), bundle));
+                    self.take_back(chore, &to, one).await?;
+                }
+                None => self.say_taken_back(chore, &to, (&bundle, &account), "a release").await?,
             }
-            let with = Arc::clone(crossing);
-            apart(move || with.parts.staging.drop_bundles(&to, &ids).map_err(disk)).await?;
-            for (lift, bundle) in back {
-                self.store.forget_taken_back(chore, &lift, &bundle).await?;
-            }
+        }
+        for unknown in ids {
+            self.say_taken_back(chore, &to, (&unknown, ""), "no entry says what was in it").await?;
+        }
+        apart(move || with.parts.staging.drop_bundles(&of, &which).map_err(disk)).await?;
+        for (lift, bundle) in back {
+            self.store.forget_taken_back(chore, &lift, &bundle).await?;
         }
         Ok(())
     }
 
     async fn take_back(&self, chore: &Chore, to: &RegionName, back: TakenBack) -> Result<(), Fault> {
-        let draft = Draft::of_what_is_taken_back(self, (chore.view().session(), to), &back);
+        let of = (back.account.to_string(), Some(&back.lift));
+        let draft = Draft::of_what_is_taken_back(self, chore.view().session(), (to, &back.bundle), of);
         let objects = back.objects.len();
         let record = Box::new(move |took: &Result<TookBack, Fault>| {
             let words = match took {
@@ -106,6 +127,19 @@ impl Gate {
             draft.done(Some(format!("objects={objects} {words}")))
         });
         self.store.take_back(chore, back, record).await.map(drop)
+    }
+
+    /// Records that a bundle goes of which nothing goes again.
+    async fn say_taken_back(
+        &self,
+        chore: &Chore,
+        to: &RegionName,
+        (bundle, account): (&BundleId, &str),
+        why: &str,
+    ) -> Result<(), Fault> {
+        let label = chore.view().session();
+        let draft = Draft::of_what_is_taken_back(self, label, (to, bundle), (account.to_owned(), None));
+        self.store.record(label, draft.done(Some(format!("not again: {why}")))).await.map(drop)
     }
 
     /// The bundles in which versions of a spill went, by the ledger of its label.
@@ -131,26 +165,49 @@ impl Gate {
         Ok(found)
     }
 
-    /// What was in these bundles, by the ledger of their label; of those of lifts alone. It blocks.
-    fn lifted_in(&self, label: Label, ids: &BTreeSet<BundleId>) -> Result<BTreeMap<BundleId, TakenBack>, Fault> {
+    /// What was in these bundles, by the ledger of their label. It blocks.
+    fn sent_in(&self, label: Label, ids: &BTreeSet<BundleId>) -> Result<BTreeMap<BundleId, SentIn>, Fault> {
         let mut found = BTreeMap::new();
         self.store.ledger_rows(label, 0, u64::MAX, |_, _, content| {
             let entry = content.and_then(|content| Entry::decode_content(content).ok());
-            found.extend(entry.and_then(|entry| lifted(&entry)).filter(|(id, _)| ids.contains(id)));
+            let one = entry.and_then(|entry| sent_by(&entry)).filter(|one| ids.contains(&one.bundle));
+            found.extend(one.map(|one| (one.bundle.clone(), one)));
             found.len() < ids.len()
         })?;
         Ok(found)
     }
 }
 
-/// What an entry says that a lift sent in a bundle.
-fn lifted(entry: &Entry) -> Option<(BundleId, TakenBack)> {
-    let sent = sent(entry).filter(|sent| sent.kind == "lift")?;
-    let (bundle, lift) = (BundleId::new(sent.bundle).ok()?, LiftId::new(sent.crossing).ok()?);
+/// What the ledger says of a bundle.
+struct SentIn {
+    bundle: BundleId,
+    account: String,
+    /// Of a lift's bundle, what was in it.
+    lifted: Option<TakenBack>,
+}
+
+/// The first of some failures, while the rest goes on.
+#[derive(Default)]
+struct Failed(Option<Fault>);
+
+impl Failed {
+    fn note<T>(&mut self, result: Result<T, Fault>) -> Option<T> {
+        result.map_err(|fault| self.0.get_or_insert(fault)).ok()
+    }
+}
+
+/// What an entry says that was sent in a bundle.
+fn sent_by(entry: &Entry) -> Option<SentIn> {
+    let sent = sent(entry)?;
+    let (bundle, account) = (BundleId::new(sent.bundle).ok()?, entry.account.clone());
     let object = |line: &String| {
         let ((_, key), version) = parse(line, "read")?;
         Some((ObjectKey::new(key).ok()?, VersionId::new(version?)))
     };
-    let objects = entry.resources.iter().filter_map(object).collect();
-    Some((bundle.clone(), TakenBack { account: entry.account.parse().ok()?, lift, bundle, objects }))
+    let lift = (sent.kind == "lift").then(|| LiftId::new(sent.crossing).ok()).flatten();
+    let lifted = lift.zip(account.parse().ok()).map(|(lift, account)| {
+        let objects = entry.resources.iter().filter_map(object).collect();
+        TakenBack { account, lift, bundle: bundle.clone(), objects }
+    });
+    Some(SentIn { bundle, account, lifted })
 }

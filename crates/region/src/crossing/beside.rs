@@ -4,7 +4,7 @@ use fastness_crossing::{NewBundle, Outbox, Peer, Peers, Resent, Standing, WholeB
 use fastness_gate::{Regions, StagedFile, Staging, WholeFile};
 use fastness_identity::directory::Beside;
 use fastness_operation::{BundleId, RegionName};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -52,8 +52,8 @@ impl Staging for Waiting {
         self.0.hold_bundles(to, ids)
     }
 
-    fn held(&self, to: &RegionName, banner: &str) -> io::Result<Vec<BundleId>> {
-        self.0.held(to, banner)
+    fn held(&self, banner: &str) -> io::Result<BTreeMap<RegionName, BTreeSet<BundleId>>> {
+        self.0.held(banner)
     }
 
     fn drop_bundles(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<BTreeSet<BundleId>> {

@@ -1,11 +1,13 @@
 //! A bundle that waits holds what is contained: it goes, and what else was in it goes again, in another one.
 
-use crate::play::{HIGH, Play};
-use crate::support::{Ask, U};
+use crate::play::{HIGH, LOW, Play};
+use crate::support::{Ask, S, U};
+use fastness_gate::Staging;
 use fastness_store::disk::FaultKind;
 use http::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 const ANA: &str = "ana UNCLASSIFIED";
 const OFFICER: &str = "officer@alpha";
@@ -192,6 +194,50 @@ async fn an_older_state_does_not_go_after_a_newer_one() {
     play.low.send_all(U).await;
     let all = carried(&play);
     assert_eq!((named(&all), all[0]["k"].as_str()), (vec![vec!["k"]], "new"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_removed_is_held_counted_once_and_keeps_no_other_from_being_held() {
+    let play = Play::begin().await;
+    let mut lifts = Vec::new();
+    for prefix in ["one/", "two/"] {
+        for key in ["other", "plan"] {
+            play.low.put(ANA, &format!("{prefix}{key}"), key).await;
+        }
+        let body = json!({ "bucket": "plans", "prefix": prefix, "to": HIGH });
+        lifts.push(play.low.done(ANA, "StartLift", body).await["lift"].as_str().unwrap().to_owned());
+    }
+    assert_eq!((play.low.send_all(U).await, play.low.waiting(U).len()), (2, 2));
+    let contain = async |key: &str| {
+        let asked = json!({ "bucket": "plans", "key": key });
+        (play.low.own(OFFICER, "ContainSpill", asked).await.0, play.low.waiting(U).len())
+    };
+    play.low.staged.stuck.store(true, Ordering::Relaxed);
+    assert_eq!(contain("one/plan").await, (500, 1), "the one without it waits");
+    play.low.done(ANA, "StopLift", json!({ "lift": lifts[0] })).await;
+    assert_eq!(contain("two/plan").await, (500, 0), "held, whatever became of the first");
+    assert!(play.low.house.gate.send_lifts(play.low.label(U)).await.is_err());
+    play.low.staged.stuck.store(false, Ordering::Relaxed);
+    assert_eq!(play.low.send_all(U).await, 1, "nobody had to ask again");
+    assert!(play.low.staged.held(&play.low.template.policy.banner(play.low.label(U))).unwrap().is_empty());
+    assert_eq!(named(&carried(&play)), [["two/other"]]);
+    let stopped = stands(&play, &lifts[0]).await;
+    assert_eq!((stopped.0.as_str(), &stopped.2, &stopped.3), ("stopped", &json!(0), &json!({ "taken-back": 2 })));
+    assert_eq!(play.low.events("vera UNCLASSIFIED", "TakeBackBundle").await.len(), 2, "each once");
+}
+
+#[tokio::test]
+async fn a_release_that_waits_goes_with_what_was_contained_and_nothing_of_it_goes_again() {
+    let play = crate::release::begin().await;
+    let release = crate::release::ask(&play.high, json!({})).await;
+    crate::release::both(&play.high, &release).await;
+    assert_eq!(play.high.send_releases(S).await, 1);
+    let contained = json!({ "bucket": "plans", "key": "plan" });
+    play.high.done("officer@alpha SECRET", "ContainSpill", contained).await;
+    assert!(play.high.taken_for(LOW, S).is_empty());
+    let said = play.high.events("vera SECRET", "TakeBackBundle").await;
+    assert!(said.len() == 1 && said[0].to_string().contains("not again: a release"), "{said:?}");
+    assert_eq!(play.high.send_releases(S).await, 0);
 }
 
 #[tokio::test]

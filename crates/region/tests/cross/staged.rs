@@ -4,7 +4,7 @@ use fastness_crossing::Resent;
 use fastness_gate::{StagedFile, Staging, WholeFile};
 use fastness_operation::{BundleId, RegionName};
 use fastness_store::disk::{Disk, DiskFile, MemoryDisk, OpenMode};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +20,8 @@ pub struct Staged {
     pub asked: Mutex<Vec<(RegionName, Vec<NonZeroU64>)>>,
     /// Holds up whoever makes the next bundle durable.
     pub pause: Arc<Mutex<Option<Pause>>>,
+    /// Nothing can be removed.
+    pub stuck: AtomicBool,
 }
 
 /// A place at which the region waits for the test.
@@ -62,8 +64,9 @@ impl Staged {
     pub fn new(disk: &MemoryDisk) -> Arc<Self> {
         disk.create_folder("outbox").unwrap();
         disk.sync_folder("").unwrap();
-        let (full, pause, asked) = (AtomicBool::new(false), Arc::default(), Mutex::default());
-        Arc::new(Self { disk: disk.folder("outbox"), full, asked, pause })
+        let (pause, asked) = (Arc::default(), Mutex::default());
+        let [full, stuck] = [(); 2].map(|()| AtomicBool::new(false));
+        Arc::new(Self { disk: disk.folder("outbox"), full, asked, pause, stuck })
     }
 
     pub fn names(&self, folder: &str) -> io::Result<Vec<String>> {
@@ -127,12 +130,21 @@ impl Staging for Staged {
         Ok(held)
     }
 
-    fn held(&self, to: &RegionName, banner: &str) -> io::Result<Vec<BundleId>> {
-        let names = self.names(&folder(to, banner))?;
-        Ok(names.iter().filter_map(|name| BundleId::new(name.strip_suffix(HELD)?).ok()).collect())
+    fn held(&self, banner: &str) -> io::Result<BTreeMap<RegionName, BTreeSet<BundleId>>> {
+        let mut all = BTreeMap::new();
+        for to in self.names("")?.into_iter().filter_map(|to| RegionName::new(to).ok()) {
+            let names = self.names(&folder(&to, banner))?;
+            let held: BTreeSet<_> =
+                names.iter().filter_map(|name| BundleId::new(name.strip_suffix(HELD)?).ok()).collect();
+            all.extend((!held.is_empty()).then_some((to, held)));
+        }
+        Ok(all)
     }
 
     fn drop_bundles(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<BTreeSet<BundleId>> {
+        if self.stuck.load(Ordering::Relaxed) {
+            return Err(io::Error::other("stuck"));
+        }
         let mut gone = BTreeSet::new();
         for label in self.names(to.as_str())? {
             let folder = format!("{to}/{label}");

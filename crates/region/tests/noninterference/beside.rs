@@ -314,10 +314,16 @@ impl Staging for Shelves {
         Ok(held)
     }
 
-    fn held(&self, to: &RegionName, banner: &str) -> io::Result<Vec<BundleId>> {
-        let all = self.all.lock().unwrap();
-        let shelf = all.get(&self.shelf(to, banner)).into_iter().flatten();
-        Ok(shelf.filter(|one| one.is_held).map(|one| one.id.clone()).collect())
+    fn held(&self, banner: &str) -> io::Result<BTreeMap<RegionName, BTreeSet<BundleId>>> {
+        let mut held: BTreeMap<RegionName, BTreeSet<BundleId>> = BTreeMap::new();
+        for ((to, of), shelf) in self.all.lock().unwrap().iter() {
+            if (to.clone(), of.clone()) == self.shelf(to, banner) {
+                for one in shelf.iter().filter(|one| one.is_held) {
+                    held.entry(to.clone()).or_default().insert(one.id.clone());
+                }
+            }
+        }
+        Ok(held)
     }
 
     fn drop_bundles(&self, to: &RegionName, ids: &BTreeSet<BundleId>) -> io::Result<BTreeSet<BundleId>> {

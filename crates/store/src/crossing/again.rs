@@ -17,7 +17,7 @@ pub struct Again {
     /// The bundle that was taken back.
     pub bundle: BundleId,
     /// What was in it, in the order of keys, as far as nobody looked at it again. None of a lift that has ended: then the row
-    /// only says that the bundle was counted, until its file is gone.
+    /// only says that the bundle was counted, and goes with its file, or with the lift.
     pub objects: Vec<(ObjectKey, VersionId)>,
     /// Whether the lift had looked at everything else.
     pub over: bool,
@@ -150,18 +150,17 @@ fn is_over(turn: &Turn<'_>, lift: &LiftId) -> Result<bool, Fault> {
     Ok(!rows::keys_in(turn, &rows::agains(lift), Until::Found(1), |_, again: &Again| again.over)?.is_empty())
 }
 
-/// A lift ends: nothing of it goes again. What would have is counted.
+/// A lift ends: nothing of it goes again. What would have is counted; its rows stay, so that it is not counted twice.
 pub(super) fn end(turn: &Turn<'_>, lift: &mut Lift) -> Result<(), Fault> {
-    let mut count = 0;
-    let all = rows::keys_in(turn, &rows::agains(&lift.id), Until::Found(usize::MAX), |_, again: &Again| {
-        count += again.objects.len() as u64;
-        true
-    })?;
-    if count > 0 {
+    let has_some = |_: &str, again: &Again| !again.objects.is_empty();
+    for row in rows::keys_in(turn, &rows::agains(&lift.id), Until::Found(usize::MAX), has_some)? {
+        let Some(again) = rows::read_in::<Again>(turn, &row)? else { continue };
+        let count = again.objects.len() as u64;
         lift.found += count;
         *lift.left_out.entry(Stop::TakenBack).or_default() += count;
+        rows::write(turn, &row, &Again { objects: Vec::new(), ..again })?;
     }
-    all.iter().try_for_each(|row| rows::remove(turn, row))
+    Ok(())
 }
 
 /// After a step that looked at so many: what it did not look at goes again later. Whether the lift is over.
