@@ -343,20 +343,21 @@ impl Gate {
         let known = copies.clone();
         let spill = self.store.contain_spill(permit, copies, by.clone(), moment, draft.record(made)).await?;
         // Bundles that wait hold the data still, and nobody who may not have it is to get it. What fails is done by the next
-        // call.
-        if let Some(turn) = &mut sending {
-            self.drop_bundles_of(permit, &spill, turn, draft).await?;
-        }
+        // call, and keeps nothing else from being done now.
+        let dropped = match &mut sending {
+            Some(turn) => self.drop_bundles_of(permit, &spill, turn, draft).await,
+            None => Ok(()),
+        };
         // A copy that was under way when its source was contained may have been committed meanwhile.
         let late = looked().await?;
         if late == known {
-            return Ok(spill);
+            return dropped.map(|()| spill);
         }
         let spill = self.store.contain_spill(permit, late, by, moment, draft.record(made)).await?;
         if let Some(turn) = &mut sending {
             self.drop_bundles_of(permit, &spill, turn, draft).await?;
         }
-        Ok(spill)
+        dropped.map(|()| spill)
     }
 
     pub(crate) async fn erase_spill(&self, session: &Session, permit: &Permit, draft: &Draft) -> Result<Answer, Fault> {

@@ -104,15 +104,20 @@ impl Kept {
         let space = statvfs(pair)?;
         let most = space.f_bavail.saturating_mul(space.f_frsize) / KEPT_PART;
         let mut is_changed = false;
-        while self.by_number.len() > 1 {
-            let Some((name, length)) = self.by_number.first_key_value().map(|(_, one)| one.clone()) else { break };
+        let newest = self.highest();
+        for number in self.by_number.keys().copied().filter(|number| Some(*number) != newest).collect::<Vec<_>>() {
+            let Some((name, length)) = self.by_number.get(&number).cloned() else { continue };
             let path = kept.join(name.as_kept());
             let written = files::mark(&path)?.map(|(written, ..)| written);
             // A clock that was set back makes nothing older.
             let is_old = written.is_none_or(|at| now.duration_since(at).is_ok_and(|age| age > KEPT_FOR));
             let is_surplus = self.bytes > most || self.by_number.len() > KEPT_FILES_MAX;
-            if is_waiting(&name) || !(is_old || is_surplus) {
+            if !(is_old || is_surplus) {
                 break;
+            }
+            // One that waits for long keeps no other.
+            if is_waiting(&name) {
+                continue;
             }
             if !is_changed {
                 let names: Vec<PlacedName> = self.names().cloned().collect();
@@ -120,7 +125,7 @@ impl Kept {
                 is_changed = true;
             }
             disk.remove(&path)?;
-            self.by_number.remove(&name.place);
+            self.by_number.remove(&number);
             self.by_id.remove(&name.id);
             self.bytes = self.bytes.saturating_sub(length);
         }

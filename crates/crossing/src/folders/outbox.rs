@@ -223,14 +223,18 @@ impl Outbox {
         // What waits is held before its links go: a crash between loses neither, and whoever finds it held goes on. What fails
         // here does not leave it to carriers.
         let held = self.take_staged(&folder, ids, hold.then_some(&taken));
-        carriers.iter().try_for_each(|path| disk.remove(path))?;
+        let all: Vec<_> = carriers.iter().map(|path| disk.remove(path)).collect();
         if !carriers.is_empty() {
             disk.sync_folder(&ready)?;
         }
+        all.into_iter().collect::<io::Result<()>>()?;
         gone.extend(held?);
         if !ours.is_empty() {
             kept::write_next(disk, &folder, &names)?;
             ours.iter().try_for_each(|path| disk.remove(path))?;
+            if files::mark(&refused)?.is_some() {
+                disk.sync_folder(&refused)?;
+            }
             disk.sync_folder(&kept)?;
         }
         Ok(gone)
@@ -244,28 +248,41 @@ impl Outbox {
         ids: &BTreeSet<BundleId>,
         taken: Option<&BTreeSet<&BundleId>>,
     ) -> io::Result<BTreeSet<BundleId>> {
-        let (disk, mut gone) = (&self.shared.disk, BTreeSet::new());
+        let (disk, mut gone, mut failed) = (&self.shared.disk, BTreeSet::new(), None);
         for label in label_folders(pair)? {
-            let mut is_changed = false;
-            for name in staged_names(&label)?.into_iter().filter(|name| ids.contains(&name.id)) {
-                let path = label.join(name.as_staged());
-                if taken.is_some_and(|taken| !taken.contains(&name.id)) {
-                    disk.rename(&path, &label.join(name.as_held()))?;
-                } else {
-                    disk.remove(&path)?;
-                }
-                is_changed |= gone.insert(name.id);
+            let mut waiting = Vec::new();
+            for name in staged_names(&label)? {
+                waiting.push((label.join(name.as_staged()), name));
+            }
+            // The ledger says that they went: they are whole, and only have not got their names.
+            for found in files::Listing::read(&label, usize::MAX)?.unfinished {
+                let name = found.to_str().and_then(|name| PlacedName::staged(name.strip_suffix(files::UNFINISHED)?));
+                waiting.extend(name.map(|name| (label.join(&found), name)));
+            }
+            let mut steps: Vec<(BundleId, io::Result<()>)> = Vec::new();
+            for (path, name) in waiting.into_iter().filter(|(_, name)| ids.contains(&name.id)) {
+                let is_held = taken.is_some_and(|taken| !taken.contains(&name.id));
+                let done = if is_held { disk.rename(&path, &label.join(name.as_held())) } else { disk.remove(&path) };
+                steps.push((name.id, done));
             }
             let held = if taken.is_none() { placed_names(&label, PlacedName::held)? } else { Vec::new() };
             for name in held.into_iter().filter(|name| ids.contains(&name.id)) {
-                disk.remove(&label.join(name.as_held()))?;
-                is_changed |= gone.insert(name.id);
+                let done = disk.remove(&label.join(name.as_held()));
+                steps.push((name.id, done));
             }
-            if is_changed {
-                disk.sync_folder(&label)?;
+            let is_changed = !steps.is_empty();
+            // All of them, whatever becomes of one.
+            for (id, done) in steps {
+                match done {
+                    Ok(()) => drop(gone.insert(id)),
+                    Err(error) => failed = failed.or(Some(error)),
+                }
+            }
+            if is_changed && let Err(error) = disk.sync_folder(&label) {
+                failed = failed.or(Some(error));
             }
         }
-        Ok(gone)
+        failed.map_or(Ok(gone), Err)
     }
 
     #[cfg(test)]

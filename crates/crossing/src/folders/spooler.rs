@@ -107,8 +107,10 @@ impl Spooler {
             let seen = ready.join(bundle_file_name(number));
             Ok::<_, io::Error>(files::mark(&seen)?.is_none() && files::mark(&unseen(&seen))?.is_none())
         };
-        // Those that are ready again are staged no longer, and wait all the same.
+        // Those that are ready again are staged no longer, and wait all the same; so does what this region sent to itself and
+        // no mapping let in.
         let mut waiting: BTreeSet<NonZeroU64> = ready_numbers(&ready)?.into_iter().collect();
+        waiting.extend(ready_numbers(&self.pair.join("refused"))?);
         for folder in label_folders(&self.pair)? {
             let mut is_changed = false;
             for name in staged_names(&folder)? {

@@ -262,6 +262,22 @@ fn what_waits_is_held_where_no_carrier_sees_it_and_what_was_carried_is_not() {
 }
 
 #[test]
+fn a_bundle_that_a_crash_left_without_its_name_is_held_too() {
+    let (pair, folder) = (Pair::new(), tempfile::tempdir().unwrap());
+    let (outbox, high) = (pair.outbox(folder.path()), region("high"));
+    let other = pair.stage(&outbox, LABELS[0], 1);
+    let id = BundleId::from_random(7);
+    let file = outbox.stage(&high, LABELS[0], &id).unwrap();
+    drop(file.finish().unwrap());
+    let next = pair.outbox(folder.path());
+    assert_eq!(next.hold_bundles(&high, &[id.clone()].into()).unwrap(), [id.clone()].into());
+    next.settle(&high, LABELS[0], |_| true).unwrap();
+    let spooled = spool_all(&mut next.spooler(&high), &pair.low);
+    assert_eq!(spooled.into_iter().map(|one| one.id).collect::<Vec<_>>(), [other]);
+    assert_eq!(next.held(LABELS[0]).unwrap(), [(high, [id].into())].into());
+}
+
+#[test]
 fn what_a_crash_left_half_held_is_shown_to_nobody_and_held_by_whoever_finds_it() {
     for steps in 0.. {
         let (pair, folder) = (Pair::new(), tempfile::tempdir().unwrap());
@@ -303,19 +319,20 @@ fn what_a_crash_left_half_held_is_shown_to_nobody_and_held_by_whoever_finds_it()
 fn what_is_ready_again_is_kept_so_that_a_containment_finds_it() {
     let (pair, folder) = (Pair::new(), tempfile::tempdir().unwrap());
     let (outbox, high) = (pair.outbox(folder.path()), region("high"));
-    let asked = pair.stage(&outbox, LABELS[0], 1);
-    let newest = pair.stage(&outbox, LABELS[0], 2);
     let mut spooler = outbox.spooler(&high);
-    spool_all(&mut spooler, &pair.low);
-    [1, 2].iter().for_each(|at| fs::remove_file(ready(folder.path()).join(bundle_file_name(number(*at)))).unwrap());
+    let [asked, old, newest] = [1, 2, 3].map(|n| {
+        let id = pair.stage(&outbox, LABELS[0], n);
+        spool_all(&mut spooler, &pair.low);
+        id
+    });
+    (1..=3).for_each(|at| fs::remove_file(ready(folder.path()).join(bundle_file_name(number(at)))).unwrap());
     spooler.tidy(SystemTime::now()).unwrap();
     outbox.resend(&high, &[number(1)]).unwrap();
-    let in_a_month = SystemTime::now() + Duration::from_secs(31 * 24 * 60 * 60);
-    spooler.tidy(in_a_month).unwrap();
-    assert_eq!(outbox.hold_bundles(&high, &[asked.clone()].into()).unwrap(), [asked].into());
+    spooler.tidy(SystemTime::now() + Duration::from_secs(31 * 24 * 60 * 60)).unwrap();
+    let taken = |id: BundleId| outbox.hold_bundles(&high, &[id].into()).unwrap().len();
+    // One that waits keeps no other: what came after it goes when it is old, but for the newest.
+    assert_eq!((taken(asked), taken(old), taken(newest)), (1, 0, 1));
     assert_eq!(names(&ready(folder.path())), Vec::<String>::new());
-    spooler.tidy(in_a_month).unwrap();
-    assert_eq!(outbox.drop_bundles(&high, &[newest.clone()].into()).unwrap(), [newest].into(), "the newest stays");
 }
 
 #[test]
@@ -328,6 +345,10 @@ fn what_the_region_sent_to_itself_and_no_mapping_let_in_goes_with_the_others() {
     let aside = crossing_outbox(folder.path()).join("high/refused");
     fs::create_dir(&aside).unwrap();
     fs::rename(ready(folder.path()).join(&name), aside.join(&name)).unwrap();
+    pair.stage(&outbox, LABELS[0], 2);
+    let mut spooler = outbox.spooler(&high);
+    spool_all(&mut spooler, &pair.low);
+    spooler.tidy(SystemTime::now() + Duration::from_secs(31 * 24 * 60 * 60)).unwrap();
     assert_eq!(outbox.hold_bundles(&high, &[id.clone()].into()).unwrap(), [id].into());
     assert_eq!((names(&aside), outbox.held(LABELS[0]).unwrap().len()), (Vec::<String>::new(), 0));
 }

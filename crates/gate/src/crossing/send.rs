@@ -186,11 +186,10 @@ impl Gate {
         let (banner, committed) = (self.banner(chore.view().session()), self.store.committed_bundles(chore)?);
         let mut names = crossing.parts.regions.names();
         names.push(crossing.parts.own.region().clone());
-        for to in names {
-            let is_sent = |id: &BundleId| committed.contains(id);
-            crossing.parts.staging.settle(&to, &banner, &is_sent).map_err(disk)?;
-        }
-        Ok(())
+        let settle = |to| crossing.parts.staging.settle(&to, &banner, &|id: &BundleId| committed.contains(id));
+        // All of them, whatever becomes of one.
+        let all: Vec<_> = names.into_iter().map(settle).collect();
+        all.into_iter().collect::<Result<(), _>>().map_err(disk)
     }
 
     /// One bundle of a lift, if there is one.

@@ -91,29 +91,34 @@ impl Gate {
         // A hold that a crash or a failure broke off comes to its end.
         apart(move || with.parts.staging.hold_bundles(&of, &which).map_err(disk)).await?;
         let (with, of, which) = (Arc::clone(crossing), to.clone(), ids.clone());
-        let mut back = Vec::new();
+        let (mut back, mut others) = (Vec::new(), Vec::new());
         for SentIn { bundle, account, lifted } in sent {
             ids.remove(&bundle);
-            match lifted {
-                Some(one) => {
-                    turn.rests.remove(&one.lift);
-                    back.push((one.lift.clone(), bundle));
-                    self.take_back(chore, &to, one).await?;
-                }
-                None => self.say_taken_back(chore, &to, (&bundle, &account), "a release").await?,
+            let Some(one) = lifted else {
+                others.push((bundle, account, "a release"));
+                continue;
+            };
+            turn.rests.remove(&one.lift);
+            back.push((one.lift.clone(), bundle.clone()));
+            if self.take_back(chore, &to, one).await? == TookBack::Forgotten {
+                others.push((bundle, account, "its lift is known no longer"));
             }
         }
-        for unknown in ids {
-            self.say_taken_back(chore, &to, (&unknown, ""), "no entry says what was in it").await?;
-        }
-        apart(move || with.parts.staging.drop_bundles(&of, &which).map_err(disk)).await?;
+        others.extend(ids.into_iter().map(|id| (id, String::new(), "no entry says what was in it")));
+        let gone = apart(move || with.parts.staging.drop_bundles(&of, &which).map_err(disk)).await?;
         for (lift, bundle) in back {
             self.store.forget_taken_back(chore, &lift, &bundle).await?;
+        }
+        // Of these no row says that they were counted: once they are gone, so that each has one entry.
+        for (bundle, account, why) in others.into_iter().filter(|(bundle, ..)| gone.contains(bundle)) {
+            let label = chore.view().session();
+            let draft = Draft::of_what_is_taken_back(self, label, (&to, &bundle), (account, None));
+            self.store.record(label, draft.done(Some(format!("not again: {why}")))).await?;
         }
         Ok(())
     }
 
-    async fn take_back(&self, chore: &Chore, to: &RegionName, back: TakenBack) -> Result<(), Fault> {
+    async fn take_back(&self, chore: &Chore, to: &RegionName, back: TakenBack) -> Result<TookBack, Fault> {
         let of = (back.account.to_string(), Some(&back.lift));
         let draft = Draft::of_what_is_taken_back(self, chore.view().session(), (to, &back.bundle), of);
         let objects = back.objects.len();
@@ -121,25 +126,11 @@ impl Gate {
             let words = match took {
                 Ok(TookBack::Again) => "again",
                 Ok(TookBack::Ended) => "not again: the lift has ended",
-                Ok(TookBack::Forgotten) => "not again: the lift is known no longer",
-                Ok(TookBack::Before) | Err(_) => return Vec::new(),
+                Ok(TookBack::Forgotten | TookBack::Before) | Err(_) => return Vec::new(),
             };
             draft.done(Some(format!("objects={objects} {words}")))
         });
-        self.store.take_back(chore, back, record).await.map(drop)
-    }
-
-    /// Records that a bundle goes of which nothing goes again.
-    async fn say_taken_back(
-        &self,
-        chore: &Chore,
-        to: &RegionName,
-        (bundle, account): (&BundleId, &str),
-        why: &str,
-    ) -> Result<(), Fault> {
-        let label = chore.view().session();
-        let draft = Draft::of_what_is_taken_back(self, label, (to, bundle), (account.to_owned(), None));
-        self.store.record(label, draft.done(Some(format!("not again: {why}")))).await.map(drop)
+        self.store.take_back(chore, back, record).await
     }
 
     /// The bundles in which versions of a spill went, by the ledger of its label.

@@ -1,6 +1,6 @@
 //! A bundle that waits holds what is contained: it goes, and what else was in it goes again, in another one.
 
-use crate::play::{HIGH, LOW, Play};
+use crate::play::{HIGH, Play};
 use crate::support::{Ask, S, U};
 use fastness_gate::Staging;
 use fastness_store::disk::FaultKind;
@@ -233,8 +233,14 @@ async fn a_release_that_waits_goes_with_what_was_contained_and_nothing_of_it_goe
     crate::release::both(&play.high, &release).await;
     assert_eq!(play.high.send_releases(S).await, 1);
     let contained = json!({ "bucket": "plans", "key": "plan" });
-    play.high.done("officer@alpha SECRET", "ContainSpill", contained).await;
-    assert!(play.high.taken_for(LOW, S).is_empty());
+    play.high.staged.stuck.store(true, Ordering::Relaxed);
+    for _ in 0..2 {
+        assert_eq!(play.high.own("officer@alpha SECRET", "ContainSpill", contained.clone()).await.0, 500);
+        assert!(play.high.waiting(S).is_empty(), "held");
+        assert!(play.high.house.gate.send_releases(play.high.label(S)).await.is_err());
+    }
+    play.high.staged.stuck.store(false, Ordering::Relaxed);
+    assert_eq!(play.high.own("officer@alpha SECRET", "ContainSpill", contained).await.0, 200);
     let said = play.high.events("vera SECRET", "TakeBackBundle").await;
     assert!(said.len() == 1 && said[0].to_string().contains("not again: a release"), "{said:?}");
     assert_eq!(play.high.send_releases(S).await, 0);
