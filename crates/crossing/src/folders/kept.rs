@@ -106,7 +106,7 @@ impl Kept {
         let mut is_changed = false;
         let newest = self.highest();
         for number in self.by_number.keys().copied().filter(|number| Some(*number) != newest).collect::<Vec<_>>() {
-            let Some((name, length)) = self.by_number.get(&number).cloned() else { continue };
+            let Some((name, length)) = self.by_number.get(&number).cloned() else { break };
             let path = kept.join(name.as_kept());
             let written = files::mark(&path)?.map(|(written, ..)| written);
             // A clock that was set back makes nothing older.

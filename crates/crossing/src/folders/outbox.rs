@@ -166,7 +166,8 @@ impl Outbox {
     }
 
     /// Takes bundles that hold what must not be sent any more away from carriers, wherever they lie; which of them were there.
-    /// Those that nobody had taken yet are [`held`](Self::held), the others are gone. A number that one of them has is not given again.
+    /// Those that nobody had taken yet are [`held`](Self::held), the others are gone. A number that one of them has is not
+    /// given again.
     ///
     /// # Errors
     /// As the file system; some may be held or gone then.

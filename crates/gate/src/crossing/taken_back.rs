@@ -13,7 +13,6 @@ use crate::Gate;
 use crate::record::Draft;
 use crate::spill::{Certainty, Name, parse};
 use fastness_decide::{Chore, Permit};
-use fastness_label::Label;
 use fastness_ledger::Entry;
 use fastness_operation::{BundleId, LiftId, ObjectKey, RegionName, VersionId};
 use fastness_store::{Fault, Spill, SpilledVersion, TakenBack, TookBack};
@@ -64,13 +63,12 @@ impl Gate {
         chore: &Chore,
         turn: &mut LabelTurn,
     ) -> Result<(), Fault> {
-        let label = chore.view().session();
-        let all = crossing.parts.staging.held(&self.banner(label)).map_err(disk)?;
+        let all = crossing.parts.staging.held(&self.banner(chore.view().session())).map_err(disk)?;
         if all.is_empty() {
             return Ok(());
         }
-        let (gate, ids) = (self.clone(), all.values().flatten().cloned().collect());
-        let mut known = apart(move || gate.sent_in(label, &ids)).await?;
+        let (gate, of, ids) = (self.clone(), chore.clone(), all.values().flatten().cloned().collect());
+        let mut known = apart(move || gate.sent_in(&of, &ids)).await?;
         let mut failed = Failed::default();
         for (to, ids) in all {
             let sent = ids.iter().filter_map(|id| known.remove(id)).collect();
@@ -157,11 +155,11 @@ impl Gate {
     }
 
     /// What was in these bundles, by the ledger of their label. It blocks.
-    fn sent_in(&self, label: Label, ids: &BTreeSet<BundleId>) -> Result<BTreeMap<BundleId, SentIn>, Fault> {
+    fn sent_in(&self, chore: &Chore, ids: &BTreeSet<BundleId>) -> Result<BTreeMap<BundleId, SentIn>, Fault> {
         let mut found = BTreeMap::new();
-        self.store.ledger_rows(label, 0, u64::MAX, |_, _, content| {
-            let entry = content.and_then(|content| Entry::decode_content(content).ok());
-            let one = entry.and_then(|entry| sent_by(&entry)).filter(|one| ids.contains(&one.bundle));
+        self.store.ledger_contents(chore, |content| {
+            let one = Entry::decode_content(content).ok().and_then(|entry| sent_by(&entry));
+            let one = one.filter(|one| ids.contains(&one.bundle));
             found.extend(one.map(|one| (one.bundle.clone(), one)));
             found.len() < ids.len()
         })?;

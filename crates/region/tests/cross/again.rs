@@ -1,8 +1,9 @@
 //! A bundle that waits holds what is contained: it goes, and what else was in it goes again, in another one.
 
-use crate::play::{HIGH, Play};
+use crate::play::{HIGH, Play, region};
 use crate::support::{Ask, S, U};
 use fastness_gate::Staging;
+use fastness_operation::BundleId;
 use fastness_store::disk::FaultKind;
 use http::Method;
 use serde_json::{Value, json};
@@ -244,6 +245,32 @@ async fn a_release_that_waits_goes_with_what_was_contained_and_nothing_of_it_goe
     let said = play.high.events("vera SECRET", "TakeBackBundle").await;
     assert!(said.len() == 1 && said[0].to_string().contains("not again: a release"), "{said:?}");
     assert_eq!(play.high.send_releases(S).await, 0);
+}
+
+#[tokio::test]
+async fn what_is_held_of_a_lift_that_is_known_no_longer_or_of_nobody_goes_and_the_ledger_says_so() {
+    let play = Play::begin().await;
+    for key in ["a", "plan"] {
+        play.low.put(ANA, key, key).await;
+    }
+    let lift = play.start(ANA).await;
+    play.low.send_all(U).await;
+    play.low.clocks.advance_days(32);
+    // What ended long ago goes when another one begins.
+    play.low.done(ANA, "StartLift", json!({ "bucket": "plans", "prefix": "none/", "to": HIGH })).await;
+    assert_eq!(play.low.own(ANA, "DescribeLift", json!({ "lift": lift })).await.0, 404);
+    assert_eq!(contain(&play).await.0, 200);
+    let said = play.low.events("vera UNCLASSIFIED", "TakeBackBundle").await;
+    assert!(said.len() == 1 && said[0].to_string().contains("known no longer"), "{said:?}");
+
+    // A file of which no entry tells.
+    let (banner, high) = (play.low.template.policy.banner(play.low.label(U)), region(HIGH));
+    let unknown = BundleId::from_random(7);
+    play.low.staged.stage(&high, &banner, &unknown).unwrap().finish().unwrap().release().unwrap();
+    assert_eq!(play.low.staged.hold_bundles(&high, &[unknown].into()).unwrap().len(), 1);
+    assert_eq!(contain(&play).await.0, 200);
+    assert!(play.low.staged.held(&banner).unwrap().is_empty());
+    assert_eq!((play.low.send_all(U).await, play.low.waiting(U).len()), (0, 0));
 }
 
 #[tokio::test]

@@ -116,9 +116,15 @@ impl Store {
     /// # Errors
     /// A failure.
     pub fn resendable(&self, permit: &Permit) -> Result<Option<Resendable>, Fault> {
-        let (CrossingAct::WalkLift { lift, bucket, .. }, _) = act_of(permit)? else { return Err(Fault::mismatch()) };
+        let (CrossingAct::WalkLift { lift, bucket, .. }, account) = act_of(permit)? else {
+            return Err(Fault::mismatch());
+        };
         let own = self.snapshot_of(&[permit.view().session()])?;
         let slice = own.slices.first().ok_or_else(Fault::mismatch)?;
+        let known: Option<Lift> = rows::read(&slice.reading, &rows::lift(lift))?;
+        if known.is_none_or(|known| known.account != account || known.bucket != *bucket) {
+            return Err(Fault::mismatch());
+        }
         let mut noted: Option<Again> = None;
         rows::each(&slice.reading, (&rows::agains(lift), ""), |_, again: Again| {
             noted = Some(again).filter(|again| !again.objects.is_empty());

@@ -380,8 +380,8 @@ impl Store {
     }
 
     /// Commits one step of a lift: WalkLift when nothing goes, SendObjects with what is in the staged bundle. The step is
-    /// refused when the lift does not stand where it began, or what goes again is not what it was, so that nothing goes twice, or, of a bundle, when the directory
-    /// changed since the leave of whoever ordered it was looked at.
+    /// refused when the lift does not stand where it began, or what goes again is not what it was, so that nothing goes
+    /// twice; or, of a bundle, when the directory changed since the leave of whoever ordered it was looked at.
     ///
     /// # Errors
     /// `InvalidRequest` when the lift was stopped or stands elsewhere, `NoSuchEntity`, `SlowDown`, or a failure: then it may be

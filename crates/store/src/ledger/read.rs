@@ -7,7 +7,7 @@ use crate::catalog::{LEDGER, LOG, Reading};
 use crate::partition::Partition;
 use crate::records::LedgerCounters;
 use crate::{Fault, Store};
-use fastness_decide::Permit;
+use fastness_decide::{Chore, Permit};
 use fastness_label::Label;
 use fastness_operation::Operation;
 use std::sync::Arc;
@@ -269,6 +269,14 @@ impl Store {
         mut see: impl FnMut(u64, &[u8; 32], Option<&[u8]>) -> bool,
     ) -> Result<(), Fault> {
         rows(&*self.partition(label)?, (from, to), &mut see)
+    }
+
+    /// Contents of the entries of a chore's own label, in order, as far as they were not dropped; `see` says whether to go on.
+    ///
+    /// # Errors
+    /// A failure; an entry that is missing is one.
+    pub fn ledger_contents(&self, chore: &Chore, mut see: impl FnMut(&[u8]) -> bool) -> Result<(), Fault> {
+        self.ledger_rows(chore.view().session(), 0, u64::MAX, |_, _, content| content.is_none_or(&mut see))
     }
 
     /// Rows of the chain that an earlier program kept, in order from its beginning: number, stored hash, entry. `see`
